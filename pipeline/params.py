@@ -1,0 +1,251 @@
+"""``params.yaml`` as frozen, validated settings. An unknown key or a value out of range is an error that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import UserError
+
+Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
+Profile = Literal["quick", "paper"]
+Space = Literal["wplus", "efficientnet"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for name in ("spaces", "models", "methods", "dims"):
+            values = getattr(self, name, ())
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names something twice: {list(values)}")
+        return self
+
+
+class Workers(_Section):
+    """How many processes work on videos and shards. Never changes a result."""
+
+    n_workers: int = Field(ge=1, le=1024)
+    scheduler: str | None = Field(pattern=r"^[a-z]+://\S+$")
+
+
+class Weights(_Section):
+    """Which networks may be used."""
+
+    allow_noncommercial: bool
+
+
+class Data(_Section):
+    """Where the material lies and how its folder is laid out."""
+
+    source: Source
+    root: Path
+
+
+class Sampling(_Section):
+    """Which frames of a video are looked at."""
+
+    mode: Literal["every_k", "uniform", "random", "per_class"]
+    every_k: int = Field(ge=1)
+    n: int = Field(ge=1)
+    n_real: int = Field(ge=1)
+    n_fake: int = Field(ge=1)
+
+
+class Faces(_Section):
+    """Detection, tracking and cropping of faces."""
+
+    detector: Literal["mtcnn"]
+    short_side_px: int = Field(ge=64, le=4096)
+    min_score: float = Field(ge=0, le=1)
+    min_face_px: int = Field(ge=1)
+    keep: Literal["largest", "all"]
+    crop: Literal["ffhq", "margin", "whole"]
+    margin: float = Field(ge=0, le=2)
+    size_px: int = Field(ge=32, le=1024)
+
+
+class Split(_Section):
+    """Shares of train, val and test, and the number of folds."""
+
+    fractions: tuple[float, float, float]
+    n_folds: int = Field(ge=2, le=50)
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        train, val, test = self.fractions
+        if train <= 0 or val < 0 or test < 0 or abs(train + val + test - 1) > 1e-6:
+            raise ValueError(f"fractions must be non-negative, train above 0, and sum to 1, not {list(self.fractions)}")
+        return self
+
+
+class InvertEffort(_Section):
+    """How long the optimiser works on a face."""
+
+    steps: int = Field(ge=0, le=10_000)
+    learning_rate: float = Field(gt=0, le=10)
+    correct_every: int = Field(ge=0)
+
+
+class Invert(_Section):
+    """Image to W+ code."""
+
+    generator: Literal["mobile"]
+    precision: Literal["bf16", "fp32"]
+    batch_size: int = Field(ge=1, le=1024)
+    quick: InvertEffort
+    paper: InvertEffort
+
+
+class Embed(_Section):
+    """Image to EfficientNet embedding."""
+
+    network: str
+    weights_file: Path | None
+    features: Literal["stages", "blocks", "pooled", "logits"]
+    input_px: int | None = Field(ge=32, le=1024)
+    precision: Literal["bf16", "fp32"]
+    batch_size: int = Field(ge=1, le=4096)
+
+
+class Train(_Section):
+    """Classifiers and how they are validated."""
+
+    protocol: Literal["cv", "holdout"]
+    models: tuple[Literal["rf", "logistic", "mlp2", "mlp5"], ...] = Field(min_length=1)
+    aggregate: Literal["mean", "median", "topk", "noisy_or"]
+    uncertain_band: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.uncertain_band
+        if not 0 <= low <= high <= 1:
+            raise ValueError(f"uncertain_band must be two probabilities in order, not {list(self.uncertain_band)}")
+        return self
+
+
+class Evaluate(_Section):
+    """Metrics."""
+
+    n_boot: int = Field(ge=100, le=100_000)
+
+
+class ImportanceEffort(_Section):
+    """Size and number of the forests."""
+
+    n_trees: int = Field(ge=1, le=10_000)
+    n_repeats: int = Field(ge=1, le=100)
+
+
+class Importance(_Section):
+    """Accuracy per W+ channel."""
+
+    metric: Literal["accuracy", "balanced_accuracy"]
+    quick: ImportanceEffort
+    paper: ImportanceEffort
+
+
+class Map(_Section):
+    """2-D and 3-D maps."""
+
+    methods: tuple[Literal["tsne", "umap", "pca"], ...] = Field(min_length=1)
+    dims: tuple[Literal[2, 3], ...] = Field(min_length=1)
+    pca_dims: int = Field(ge=2)
+    perplexity: float = Field(ge=1)
+    n_neighbors: int = Field(ge=2)
+    min_dist: float = Field(ge=0, le=1)
+
+
+class Cluster(_Section):
+    """HDBSCAN."""
+
+    pca_dims: int = Field(ge=2)
+    min_cluster_size: int = Field(ge=2)
+    min_samples: int | None = Field(ge=1)
+    n_exemplars: int = Field(ge=1)
+
+
+class Params(_Section):
+    """All settings."""
+
+    seed: int = Field(ge=0, lt=2**31)
+    device: Literal["auto", "cpu", "cuda"]
+    profile: Profile
+    spaces: tuple[Space, ...] = Field(min_length=1)
+    workers: Workers
+    weights: Weights
+    data: Data
+    sampling: Sampling
+    faces: Faces
+    split: Split
+    invert: Invert
+    embed: Embed
+    train: Train
+    evaluate: Evaluate
+    importance: Importance
+    map: Map
+    cluster: Cluster
+
+
+# Where and on how many processes work is done is not part of what a result depends on.
+EXECUTION_ONLY = frozenset({"device", "workers"})
+
+
+class StageParams:
+    """The sections one stage declared; reading any other raises, so ``dvc.yaml`` cannot miss a dependency."""
+
+    def __init__(self, params: Params, sections: tuple[str, ...]) -> None:
+        unknown = set(sections) - set(Params.model_fields)
+        if unknown:
+            raise KeyError(f"no such section in params.yaml: {sorted(unknown)}")
+        self._params = params
+        self._sections = sections
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._sections:
+            raise AttributeError(f"this stage did not declare the parameter '{name}'; declared: {self._sections}")
+        return getattr(self._params, name)
+
+    def effort(self, section: str) -> Any:
+        """The ``quick`` or ``paper`` part of a section, as ``profile`` says."""
+        return getattr(getattr(self, section), self.profile)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything the stage's result depends on, ready for a fingerprint."""
+        return {s: self._params.model_dump(mode="json")[s] for s in sorted(self._sections) if s not in EXECUTION_ONLY}
+
+
+def load(path: Path) -> Params:
+    """Read and check a settings file.
+
+    Raises
+    ------
+    UserError
+        The file is missing, is not YAML, has an unknown key, lacks one, or has a value out of range.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not there: run this in a folder that holds params.yaml") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} holds {type(raw).__name__}, expected a mapping of settings")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        problems = [f"{'.'.join(str(p) for p in e['loc'])}: {_explain(e)}" for e in error.errors()]
+        raise UserError(f"{path}: " + "; ".join(problems)) from error
+
+
+def _explain(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    if error["type"] == "missing":
+        return "missing"
+    return f"{error['msg'][0].lower()}{error['msg'][1:]} (got {error['input']!r})"

@@ -1,0 +1,115 @@
+"""Which figures a report has, each under the name it is stored by."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline.report import plots, scores, summary
+from pipeline.report.inputs import ReportInput
+
+MAX_IMPORTANCE = 6
+
+
+def slug(text: str) -> str:
+    """A part of a file name: letters, digits and hyphens, at most 60 characters."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:60] or "unnamed"
+
+
+def labelled_wplus(data: ReportInput) -> pd.DataFrame | None:
+    """Codes of the main inverter with the face's label by name (unknown where the faces table is missing)."""
+    wplus, faces = data.get("wplus"), data.get("faces")
+    if wplus is None:
+        return None
+    part = wplus[wplus["inverter_id"] == summary.main_inverter(wplus)]
+    if faces is None:
+        return part.assign(label="unknown", video_id="", method=None, frame_index=-1)
+    return summary.named_labels(summary.with_faces(part, faces, ["label", "video_id", "method", "frame_index"]))
+
+
+def importance_parts(data: ReportInput) -> list[tuple[str, str, str, pd.DataFrame]]:
+    """``(figure name, space, method, rows)`` of each importance measure."""
+    table = data.get("importance")
+    if table is None:
+        return []
+    pairs = sorted(set(zip(table["space"], table["method"], strict=True)))[:MAX_IMPORTANCE]
+    parts = [(s, m, table[table["space"].eq(s) & table["method"].eq(m)]) for s, m in pairs]
+    return [(f"importance-{slug(f'{s}-{m}')}", s, m, part) for s, m, part in parts]
+
+
+def map_parts(data: ReportInput) -> list[tuple[str, str, str, pd.DataFrame]]:
+    """``(figure name, map_id, clustering_id, points)``: one 2-D map per feature space, t-SNE where there is one.
+
+    ``points`` has ``x, y``, ``label`` by name, and ``cluster`` (NaN where no clustering of that space exists).
+    """
+    maps, faces, clusters = data.get("map"), data.get("faces"), data.get("clusters")
+    if maps is None:
+        return []
+    flat = [str(i) for i, part in maps.groupby("map_id", sort=True) if summary.is_flat(part)]
+    out = []
+    for space in dict.fromkeys(summary.space_of(i) for i in flat):
+        map_id = summary.first_id(flat, space=space, word="tsne")
+        if map_id is None:
+            continue
+        points = maps[maps["map_id"] == map_id][["face_id", "x", "y"]]
+        if faces is not None:
+            points = summary.named_labels(summary.with_faces(points, faces, ["label"]))
+        else:
+            points = points.assign(label="unknown")
+        clustering_id = None
+        if clusters is not None:
+            clustering_id = summary.first_id(sorted(clusters["clustering_id"].unique()), space=space)
+            part = clusters[clusters["clustering_id"] == clustering_id][["face_id", "cluster"]]
+            points = points.merge(part, on="face_id", how="left")
+        points["cluster"] = points.get("cluster", pd.Series(index=points.index, dtype="float64")).astype("float64")
+        out.append((f"map-{slug(map_id)}", map_id, clustering_id or "", points))
+    return out
+
+
+def _score_figures(data: ReportInput, metrics: pd.DataFrame) -> dict[str, Figure]:
+    out: dict[str, Figure] = {}
+    name = next((m for m in scores.metric_order(metrics) if m in scores.HEADLINE), None)
+    for level, split in scores.judged(metrics):
+        if name is None:
+            break
+        table = scores.metric_table(metrics, level=level, split=split, names=[name])
+        baseline = scores.baseline_value(metrics, level=level, split=split, metric=name)
+        out[f"metrics-{level}"] = plots.forest_figure(
+            table, name, baseline=baseline, title=f"{level} level, split {split}"
+        )
+    best, predictions = scores.best_model(metrics), data.get("predictions")
+    if best is not None and predictions is not None:
+        rows = scores.select(predictions, level=best.level, space=best.space, model=best.model, split=best.split)
+        if not rows.empty:
+            text = "AUC " + scores.format_interval((best.value, best.ci_low, best.ci_high))
+            label, p_fake = rows["label"].to_numpy(dtype="int64"), rows["p_fake"].to_numpy(dtype="float64")
+            out["best-model"] = plots.model_figure(label, p_fake, auc_text=text)
+    return out
+
+
+def _drawings(data: ReportInput) -> dict[str, Figure]:
+    out: dict[str, Figure] = {}
+    wplus, metrics = labelled_wplus(data), data.get("metrics")
+    if wplus is not None:
+        out["quality"] = plots.quality_figure(wplus)
+    if metrics is not None:
+        out |= _score_figures(data, metrics)
+    for name, _, _, part in importance_parts(data):
+        out[name] = plots.importance_figure(part)
+    for name, _, _, points in map_parts(data):
+        out[name] = plots.map_figure(points)
+    return out
+
+
+def figures(data: ReportInput) -> dict[str, bytes]:
+    """Every figure the tables allow, as PNG.
+
+    Returns
+    -------
+    dict
+        Name without ending (``quality``, ``metrics-video``, ``metrics-frame``, ``best-model``, ``importance-...``,
+        ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
+    """
+    return {name: plots.png(figure) for name, figure in _drawings(data).items()}

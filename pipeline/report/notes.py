@@ -1,0 +1,119 @@
+"""Sentences that keep a reader from believing too much: warnings the numbers call for, and standing limits."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pipeline.report import scores, summary
+from pipeline.report.palette import chance_level, metric_name, model_name
+
+MIN_GROUPS = 30  # below this a bootstrap over groups is itself unsteady
+MIN_COVERAGE = 0.9
+MAX_POOR_SHARE = 0.1
+MAX_NAMED_MODELS = 3
+
+SAMPLE_NOTICE = (
+    "Sample set: its real and its fake clips both show faces drawn by one generator, not people. It shows that the "
+    "chain works; its scores say nothing about detecting forgeries of real people."
+)
+
+LIMITS = (
+    "P(fake) is a statistical statement about material like the training material. It is no proof about a single clip.",
+    "Manipulation methods, compression and cameras that are not in the table above are not covered by these figures.",
+    "Intervals are 95 % bootstrap intervals over source groups. They cover the choice of footage, not of the data set.",
+    "The best model was picked on the rows it is reported on: its figure is optimistic. Only new footage is fair.",
+    "An inversion is the generator's nearest image, not the person: detail the generator cannot draw is lost, "
+    "and a face unlike its training faces is drawn poorly, whether real or fake.",
+    "Distances on a t-SNE or UMAP map between far-apart groups, and the size of a group, carry no meaning.",
+    "Clusters collect faces that look alike to the network (pose, light, person, compression); a cluster of fakes need "
+    "not mean that forgery is what it found.",
+)
+
+
+def _one_class(table: pd.DataFrame) -> str | None:
+    labels = {int(v) for v in table["label"].dropna()}
+    if not labels:
+        return "No video has a label: nothing can be learned or measured, only mapped."
+    if len(labels) == 1:
+        only = "real" if labels == {0} else "fake"
+        return f"All labelled videos are {only}: no classifier can be trained or judged on one class."
+    return None
+
+
+def material_warnings(videos: pd.DataFrame | None, faces: pd.DataFrame | None) -> list[str]:
+    """Warnings about material and face coverage; a table that is missing (None) gives none."""
+    out = []
+    if videos is not None and not videos.empty:
+        if videos["dataset"].eq("sample").any():
+            out.append(SAMPLE_NOTICE)
+        if sentence := _one_class(videos):
+            out.append(sentence)
+        n_bad = int(videos["status"].ne("ok").sum())
+        if n_bad:
+            out.append(f"{n_bad} of {len(videos)} catalogued files gave nothing; the reasons are listed.")
+    if faces is not None and not faces.empty:
+        found = summary.coverage(faces)
+        if found.share is not None and found.share < MIN_COVERAGE:
+            out.append(
+                f"Face coverage is {found.share:.1%} ({found.n_ok} of {found.n_frames} sampled frames), below "
+                f"{MIN_COVERAGE:.0%}: what follows speaks only for frames in which a face was found."
+            )
+    return out
+
+
+def quality_warnings(wplus: pd.DataFrame | None) -> list[str]:
+    """Warnings about inversions that failed or are poor."""
+    if wplus is None or wplus.empty:
+        return []
+    n_bad = int(wplus["status"].ne("ok").sum())
+    if n_bad <= MAX_POOR_SHARE * len(wplus):
+        return []
+    return [
+        f"{n_bad} of {len(wplus)} inversions are poor or failed ({n_bad / len(wplus):.0%}): read W+ results with care."
+    ]
+
+
+def score_warnings(metrics: pd.DataFrame | None) -> list[str]:
+    """Warnings about few groups and about intervals that include chance."""
+    if metrics is None or metrics.empty:
+        return []
+    rows = scores.model_rows(metrics)
+    rows = rows[rows["split"].isin(scores.judged_splits(rows)[:1])]
+    if rows.empty:
+        return []
+    out = []
+    n_groups = int(rows["n_groups"].max())
+    if n_groups < MIN_GROUPS:
+        out.append(
+            f"Only {n_groups} independent source groups were judged: intervals are wide and themselves uncertain "
+            f"below {MIN_GROUPS} groups."
+        )
+    out += [sentence for level in ("video", "frame") if (sentence := _chance_sentence(rows, level))][:1]
+    return out
+
+
+def _chance_sentence(rows: pd.DataFrame, level: str) -> str | None:
+    chance = chance_level(scores.AUC)
+    part = rows[rows["level"].eq(level) & rows["metric"].eq(scores.AUC)].dropna(subset=["ci_low", "ci_high"])
+    if part.empty or chance is None:
+        return None
+    vague = part[(part["ci_low"] <= chance) & (part["ci_high"] >= chance)]
+    if vague.empty:
+        return None
+    start = f"The {level}-level {metric_name(scores.AUC)} interval includes chance ({chance:g}) for "
+    if len(vague) == len(part):
+        return f"{start}every model: none is shown to tell real from fake."
+    if len(vague) > MAX_NAMED_MODELS:
+        return f"{start}{len(vague)} of {len(part)} models."
+    return (
+        start + ", ".join(f"{model_name(m)} on {s}" for s, m in zip(vague["space"], vague["model"], strict=True)) + "."
+    )
+
+
+def all_warnings(tables: dict[str, pd.DataFrame | None]) -> list[str]:
+    """Every warning the tables call for, in the order of the pipeline."""
+    return (
+        material_warnings(tables.get("videos"), tables.get("faces"))
+        + quality_warnings(tables.get("wplus"))
+        + score_warnings(tables.get("metrics"))
+    )

@@ -1,0 +1,315 @@
+"""Every table of the pipeline: column, type, unit, meaning and key, declared once.
+
+Tables are written only through these declarations (`pipeline.tables`), and `docs/tables.md` is generated from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+STATUSES = ("ok", "no_face", "unreadable", "rejected", "poor", "failed")
+SPLITS = ("train", "val", "test", "cv", "unused", "all")
+SPACES = ("wplus", "pca", "vqvae", "efficientnet")
+
+_STR = pa.string()
+_F32 = pa.float32()
+_F64 = pa.float64()
+_I32 = pa.int32()
+_I8 = pa.int8()
+_VECTOR = pa.list_(pa.float32())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Arrow type, unit ('' where it has none), meaning, and the values it may take."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    allowed: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: where it lives, its columns, the columns that identify a row, and the order rows are written in."""
+
+    name: str
+    folder: str  # 'data': a folder of shards; 'reports': one file
+    meaning: str
+    key: tuple[str, ...]
+    sort: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """Arrow schema with units and meanings in each field's metadata."""
+        return pa.schema(
+            [
+                pa.field(c.name, c.type, nullable=c.nullable, metadata={"unit": c.unit, "meaning": c.meaning})
+                for c in self.columns
+            ]
+        )
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names in order."""
+        return [c.name for c in self.columns]
+
+
+_STATUS = Column("status", _STR, "what became of this row", allowed=STATUSES)
+_REASON = Column("reason", _STR, "why, where status is not 'ok'", nullable=True)
+_LABEL = Column("label", _I8, "0 real, 1 fake; empty where unknown", nullable=True, low=0, high=1)
+_METHOD = Column("method", _STR, "manipulation method, 'real' for originals", nullable=True)
+_GROUP = Column("source_group", _STR, "connected footage: rows that share any stand on one side of a split")
+_FACE = Column("face_id", _STR, "content-addressed id of the face, stable over re-runs")
+
+VIDEOS = Table(
+    "videos",
+    "data",
+    "One row per catalogued file, whatever became of it.",
+    ("video_id",),
+    ("video_id",),
+    (
+        Column(
+            "video_id", _STR, "hash of the file's bytes (with its path, where the bytes occur twice or cannot be read)"
+        ),
+        Column("rel_path", _STR, "path below data.root"),
+        Column("dataset", _STR, "layout the file was catalogued under"),
+        _LABEL,
+        _METHOD,
+        Column("compression", _STR, "compression level as the data set names it, such as c23", nullable=True),
+        _GROUP,
+        Column("identity", _STR, "person shown, where the layout tells", nullable=True),
+        Column("fps", _F64, "mean frame rate", "1/s", nullable=True, low=0),
+        Column("n_frames", pa.int64(), "frames in the video stream", nullable=True, low=0),
+        Column("width_px", _I32, "width, upright", "px", nullable=True, low=1),
+        Column("height_px", _I32, "height, upright", "px", nullable=True, low=1),
+        Column("duration_s", _F64, "length of the video stream", "s", nullable=True, low=0),
+        _STATUS,
+        _REASON,
+    ),
+)
+
+FACES = Table(
+    "faces",
+    "data",
+    "One row per face of a sampled frame; a sampled frame without a usable face has a row with its reason.",
+    ("face_id",),
+    ("video_id", "frame_index", "track_id"),
+    (
+        _FACE,
+        Column("video_id", _STR, "video the frame belongs to"),
+        Column("frame_index", pa.int64(), "position of the frame in decoding order, from 0", low=0),
+        Column("time_s", _F64, "presentation time of the frame", "s", nullable=True),
+        Column("track_id", _I32, "face track within the video, -1 where there is no face", low=-1),
+        _LABEL,
+        _METHOD,
+        _GROUP,
+        Column("box_xyxy_px", pa.list_(_F32), "left, top, right, bottom in the upright frame", "px", nullable=True),
+        Column(
+            "landmarks_px",
+            pa.list_(_F32),
+            "x, y of left eye, right eye, nose, left and right mouth corner",
+            "px",
+            nullable=True,
+        ),
+        Column("score", _F32, "detector's confidence", nullable=True),
+        Column("face_width_px", _F32, "width of the box in the original frame", "px", nullable=True, low=0),
+        Column("yaw_deg", _F32, "head yaw estimated from five landmarks", "deg", nullable=True),
+        Column(
+            "blur", _F32, "variance of the Laplacian of the aligned face's luma; low is blurred", nullable=True, low=0
+        ),
+        Column("image", pa.binary(), "aligned RGB face, PNG", nullable=True),
+        _STATUS,
+        _REASON,
+    ),
+)
+
+SPLITS_TABLE = Table(
+    "splits",
+    "data",
+    "Which side of the split, and which fold, each labelled video with a face stands on.",
+    ("video_id",),
+    ("video_id",),
+    (
+        Column("video_id", _STR, "video"),
+        _GROUP,
+        Column("split", _STR, "train, val or test; 'unused' where no split could be made", allowed=SPLITS),
+        Column("fold", _I32, "cross-validation fold, -1 where unused", low=-1),
+        Column("reason", _STR, "why the video is unused", nullable=True),
+    ),
+)
+
+WPLUS = Table(
+    "wplus",
+    "data",
+    "W+ codes of aligned faces, with the quality of the full generator's image of the stored code.",
+    ("face_id", "inverter_id"),
+    ("face_id", "inverter_id"),
+    (
+        _FACE,
+        Column("inverter_id", _STR, "generator, encoder, steps and loss that made the code"),
+        Column("wplus", _VECTOR, "code, channel after channel of 512 numbers", nullable=True),
+        Column("n_channels", _I32, "number of W+ channels", low=1),
+        Column("steps_run", _I32, "optimiser steps until the stored code", low=0),
+        Column("seed", pa.int64(), "seed of the run"),
+        Column(
+            "lpips",
+            _F32,
+            "perceptual distance of reconstruction and face; the metric's name is in the metadata",
+            nullable=True,
+            low=0,
+        ),
+        Column("mse_unit", _F32, "mean squared error on the [-1, 1] scale", nullable=True, low=0),
+        Column("psnr_db", _F32, "peak signal-to-noise ratio", "dB", nullable=True),
+        Column(
+            "w_distance_std",
+            _F32,
+            "root-mean-square distance from the mean code, in standard deviations of W",
+            nullable=True,
+            low=0,
+        ),
+        _STATUS,
+        _REASON,
+    ),
+)
+
+RECONSTRUCTIONS = Table(
+    "reconstructions",
+    "data",
+    "The full generator's image of each stored W+ code, reduced to the size of the aligned face.",
+    ("face_id", "inverter_id"),
+    ("face_id", "inverter_id"),
+    (
+        _FACE,
+        Column("inverter_id", _STR, "what made the code"),
+        Column("image", pa.binary(), "RGB image, PNG"),
+    ),
+)
+
+EMBEDDINGS = Table(
+    "embeddings",
+    "data",
+    "EfficientNet embeddings of aligned faces.",
+    ("face_id", "embedder_id"),
+    ("face_id", "embedder_id"),
+    (
+        _FACE,
+        Column("embedder_id", _STR, "network, feature mode, input size and weight hash"),
+        Column("embedding", _VECTOR, "feature vector"),
+    ),
+)
+
+PREDICTIONS = Table(
+    "predictions",
+    "reports",
+    "P(fake) per face and per video, by models that never saw the group.",
+    ("id", "level", "space", "model"),
+    ("level", "space", "model", "id"),
+    (
+        Column("id", _STR, "face_id or video_id"),
+        Column("level", _STR, "what is judged", allowed=("frame", "video")),
+        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("model", _STR, "classifier"),
+        Column("split", _STR, "side the row stands on; 'cv': predicted out of fold", allowed=SPLITS),
+        _LABEL,
+        Column("source_group", _STR, "connected footage"),
+        Column("p_fake", _F64, "probability of being fake", low=0, high=1),
+        Column("uncertain", pa.bool_(), "inside the band in which no verdict is given"),
+    ),
+)
+
+METRICS = Table(
+    "metrics",
+    "reports",
+    "Metrics with group-bootstrap intervals.",
+    ("level", "space", "model", "split", "metric"),
+    ("level", "space", "model", "split", "metric"),
+    (
+        Column("level", _STR, "frame or video", allowed=("frame", "video")),
+        Column("space", _STR, "feature space; 'faces' for coverage, 'baseline' for a constant answer"),
+        Column("model", _STR, "classifier"),
+        Column("split", _STR, "rows measured", allowed=SPLITS),
+        Column("metric", _STR, "name of the metric"),
+        Column("value", _F64, "value", nullable=True),
+        Column("ci_low", _F64, "lower end of the 95 % group-bootstrap interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("n_groups", _I32, "source groups measured", low=0),
+        Column("n_items", _I32, "frames or videos measured", low=0),
+        Column("reason", _STR, "why there is no value", nullable=True),
+    ),
+)
+
+IMPORTANCE = Table(
+    "importance",
+    "reports",
+    "How much each W+ channel tells about the label.",
+    ("space", "method", "channel"),
+    ("space", "method", "channel"),
+    (
+        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("method", _STR, "how importance is measured, with its metric"),
+        Column("channel", _I32, "W+ channel, from 0 (coarse)", low=0),
+        Column("value", _F64, "mean over repeats", nullable=True),
+        Column("ci_low", _F64, "lower end of the 95 % interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("null_value", _F64, "same measure with labels shuffled over groups", nullable=True),
+        Column("n_repeats", _I32, "repetitions over seeds", low=0),
+    ),
+)
+
+MAP = Table(
+    "map",
+    "reports",
+    "Coordinates of faces on 2-D and 3-D maps.",
+    ("face_id", "map_id"),
+    ("map_id", "face_id"),
+    (
+        _FACE,
+        Column("map_id", _STR, "space, method, dimensions and parameters"),
+        Column("x", _F32, "first coordinate"),
+        Column("y", _F32, "second coordinate"),
+        Column("z", _F32, "third coordinate, empty on 2-D maps", nullable=True),
+    ),
+)
+
+CLUSTERS = Table(
+    "clusters",
+    "reports",
+    "Cluster of each face.",
+    ("face_id", "clustering_id"),
+    ("clustering_id", "face_id"),
+    (
+        _FACE,
+        Column("clustering_id", _STR, "feature space, the space clustered in, method and parameters"),
+        Column("cluster", _I32, "cluster, -1 for noise", low=-1),
+        Column("membership", _F32, "strength of membership", low=0, high=1),
+        Column("outlier_score", _F32, "GLOSH outlier score, high is unusual", nullable=True, low=0),
+        Column("exemplar_rank", _I32, "0 for the cluster's most typical face, then 1, 2, ...; -1 for the rest", low=-1),
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        VIDEOS,
+        FACES,
+        SPLITS_TABLE,
+        WPLUS,
+        RECONSTRUCTIONS,
+        EMBEDDINGS,
+        PREDICTIONS,
+        METRICS,
+        IMPORTANCE,
+        MAP,
+        CLUSTERS,
+    )
+}

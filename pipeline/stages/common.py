@@ -1,0 +1,73 @@
+"""What every stage needs: its settings, its paths, its fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pipeline import runinfo, tables
+from pipeline.params import Params, StageParams
+from pipeline.paths import Paths
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A DVC stage: the settings it reads and the tables it starts from.
+
+    Attributes
+    ----------
+    sections
+        Sections of ``params.yaml`` the stage may read; ``dvc.yaml`` declares the same ones.
+    inputs
+        Tables it reads; their fingerprints enter its own.
+    """
+
+    name: str
+    sections: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+
+    def run(self, params: Params, paths: Paths) -> Run:
+        """Bind the stage to a project."""
+        return Run(self, StageParams(params, self.sections), paths)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a stage."""
+
+    stage: Stage
+    params: StageParams
+    paths: Paths
+
+    @cached_property
+    def device(self) -> str:
+        """Device the settings lead to."""
+        return runinfo.pick_device(self.params.device)
+
+    def fingerprint(self, weights: Mapping[str, str]) -> str:
+        """Fingerprint over settings, code, weight hashes, device and the fingerprints of the input tables."""
+        inputs = {name: tables.metadata(self.paths.table(name)).get("fingerprint") for name in self.stage.inputs}
+        device = self.device if "device" in self.stage.sections else "cpu"
+        return runinfo.fingerprint(
+            self.stage.name,
+            self.params.as_dict(),
+            inputs={"tables": inputs, "weights": dict(weights), "device": device},
+        )
+
+    def meta(self, weights: Mapping[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        """Metadata for the tables this run writes."""
+        weights = weights or {}
+        return {
+            "stage": self.stage.name,
+            "fingerprint": self.fingerprint(weights),
+            "params": self.params.as_dict(),
+            "weights": dict(weights),
+            **more,
+        }
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    """Split into runs of at most ``size``."""
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -1,0 +1,80 @@
+"""Stage ``embed``: EfficientNet embeddings of every usable face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from embeddings.efficientnet import Embedder, load_embedder
+from pipeline import tables, weights
+from pipeline.errors import UserError
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.progress import Counts, bar
+from pipeline.shards import Shards
+from pipeline.stages.common import Run, Stage
+from pipeline.stages.face_batches import FaceBatches
+
+STAGE = Stage(
+    "embed",
+    sections=("device", "spaces", "embed", "weights"),
+    inputs=("faces",),
+)
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write the ``embeddings`` table, one piece per batch of faces."""
+    current = STAGE.run(params, paths)
+    if "efficientnet" not in current.params.spaces:
+        tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=current.meta())
+        return
+    embedder = _embedder(current, paths)
+    meta = current.meta(
+        {current.params.embed.network: embedder.weights_sha256},
+        embedder_id=embedder.embedder_id,
+        n_dims=embedder.n_dims,
+    )
+    shards = Shards(paths.work("embed", meta["fingerprint"]), name="embeddings", meta=meta)
+    batches = FaceBatches(paths.table("faces"), batch_size=current.params.embed.batch_size)
+    counts = Counts("faces")
+    keys = []
+    for batch in bar(batches, total=len(batches), what="embed", unit="batch"):
+        if shards.done(batch.key):
+            counts.resumed += len(batch.face_ids)
+        else:
+            vectors = embedder.embed(batch.images())
+            shards.write(
+                batch.key,
+                [
+                    {"face_id": i, "embedder_id": embedder.embedder_id, "embedding": v}
+                    for i, v in zip(batch.face_ids, vectors, strict=True)
+                ],
+            )
+        keys.append(batch.key)
+        counts.done += len(batch.face_ids)
+    shards.finish(keys, paths.table("embeddings"))
+    counts.log("embed")
+
+
+def _embedder(current: Run, paths: Paths) -> Embedder:
+    """The network the settings name, from its registered package or from the user's file."""
+    embed = current.params.embed
+    if embed.weights_file is not None:
+        file = paths.root / Path(embed.weights_file)
+    elif embed.network in weights.REGISTRY:
+        file = weights.require(embed.network, allow_noncommercial=current.params.weights.allow_noncommercial)
+    else:
+        raise UserError(
+            f"embed.network: no package carries the weights of '{embed.network}'; save its timm state dict "
+            f"(safetensors or .pth) and name the file in embed.weights_file"
+        )
+    try:
+        return load_embedder(
+            embed.network,
+            file,
+            features=embed.features,
+            device=current.device,
+            input_px=embed.input_px,
+            precision=embed.precision,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise UserError(f"embed: {error}") from error

@@ -1,0 +1,63 @@
+"""Usable faces in fixed batches, streamed from the ``faces`` table in its order; images are decoded only on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from pipeline import runinfo, tables
+from pipeline.errors import UserError
+from pipeline.ingest.faces import decode_image
+
+
+@dataclass(frozen=True)
+class FaceBatch:
+    """Some faces; `key` depends on their ids alone, so a finished batch is found again."""
+
+    index: int
+    face_ids: list[str]
+    encoded: list[bytes]
+
+    @property
+    def key(self) -> str:
+        """Name of the batch's shard."""
+        return f"{self.index:06d}-{runinfo.digest(self.face_ids, n_chars=8)}"
+
+    def images(self) -> NDArray[np.uint8]:
+        """Aligned faces, uint8 RGB [N, S, S, 3], in the order of `face_ids`."""
+        return np.stack([decode_image(e) for e in self.encoded])
+
+
+class FaceBatches:
+    """All usable faces of a project, ``batch_size`` at a time; UserError where there is none."""
+
+    def __init__(self, folder: Path, *, batch_size: int) -> None:
+        self.folder = folder
+        self.batch_size = batch_size
+        status = tables.read(folder, "faces", columns=["status"]).column("status")
+        self.n_faces = pc.sum(pc.equal(status, "ok")).as_py() or 0
+        if not self.n_faces:
+            raise UserError("no usable face in data/faces: see its status and reason columns")
+
+    def __len__(self) -> int:
+        return -(-self.n_faces // self.batch_size)
+
+    def __iter__(self) -> Iterator[FaceBatch]:
+        ids: list[str] = []
+        encoded: list[bytes] = []
+        index = 0
+        usable = ds.field("status") == "ok"
+        for rows in tables.read_batches(self.folder, "faces", columns=["face_id", "image"], where=usable):
+            ids += rows.column(0).to_pylist()
+            encoded += rows.column(1).to_pylist()
+            while len(ids) >= self.batch_size:
+                yield FaceBatch(index, ids[: self.batch_size], encoded[: self.batch_size])
+                ids, encoded, index = ids[self.batch_size :], encoded[self.batch_size :], index + 1
+        if ids:
+            yield FaceBatch(index, ids, encoded)

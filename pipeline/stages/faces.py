@@ -1,0 +1,138 @@
+"""Stage ``faces``: detect, track and align faces; every sampled frame gets a row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline import runinfo, tables, weights, workers
+from pipeline.errors import UserError
+from pipeline.ingest.detect import Detector, make_detector
+from pipeline.ingest.faces import FaceRow, FaceSettings, encode_png, extract_faces, face_id, face_recipe
+from pipeline.ingest.sampling import frame_indices
+from pipeline.params import Faces, Params, Sampling
+from pipeline.paths import Paths
+from pipeline.progress import Counts, bar
+from pipeline.shards import Shards
+from pipeline.stages.common import Run, Stage
+
+STAGE = Stage(
+    "faces",
+    sections=("seed", "device", "workers", "data", "sampling", "faces", "weights"),
+    inputs=("videos",),
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a worker needs for one video."""
+
+    path: Path
+    video: dict[str, Any]
+    shards: Shards
+    sampling: Sampling
+    faces: Faces
+    seed: int
+    device: str
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write the ``faces`` table, one task and one piece per video."""
+    current = STAGE.run(params, paths)
+    settings = current.params
+    if settings.faces.detector == "mtcnn" and settings.faces.crop != "whole":
+        weights.require("mtcnn", allow_noncommercial=settings.weights.allow_noncommercial)
+    meta = current.meta({"mtcnn": weights.sha256("mtcnn")})
+    videos = tables.read(paths.table("videos"), "videos").to_pylist()
+    usable = sorted((v for v in videos if v["status"] == "ok"), key=lambda v: v["video_id"])
+    if not usable:
+        raise UserError("no readable video in the catalogue: see status and reason in data/videos")
+    shards = Shards(paths.work("faces", meta["fingerprint"]), name="faces", meta=meta)
+    todo = [v for v in usable if not shards.done(v["video_id"])]
+    counts = Counts("frames with a face", resumed=len(usable) - len(todo))
+    results = workers.run_tasks(
+        work,
+        [_task(current, paths, shards, video) for video in todo],
+        n_workers=settings.workers.n_workers,
+        scheduler=settings.workers.scheduler,
+    )
+    for _ in bar(results, total=len(usable), initial=counts.resumed, what="faces", unit="video"):
+        pass
+    shards.finish([v["video_id"] for v in usable], paths.table("faces"))
+    _count(paths, counts)
+
+
+def _task(current: Run, paths: Paths, shards: Shards, video: dict[str, Any]) -> Task:
+    settings = current.params
+    return Task(
+        path=(paths.root / settings.data.root / video["rel_path"]).resolve(),
+        video=video,
+        shards=shards,
+        sampling=settings.sampling,
+        faces=settings.faces,
+        seed=settings.seed,
+        device=current.device,
+    )
+
+
+def _face_settings(faces: Faces) -> FaceSettings:
+    return FaceSettings(
+        crop=faces.crop, margin=faces.margin, size_px=faces.size_px, keep=faces.keep, min_face_px=faces.min_face_px
+    )
+
+
+@lru_cache(maxsize=1)
+def _detector(faces: Faces, device: str) -> Detector:
+    """One detector per process."""
+    return make_detector(faces.detector, device=device, short_side_px=faces.short_side_px, min_score=faces.min_score)
+
+
+def work(task: Task) -> str:
+    """Sample, detect, track, align; store the piece of one video."""
+    video = task.video
+    rng = runinfo.generator_for(task.seed, "sampling", video["video_id"])
+    indices = frame_indices(
+        task.sampling.mode,
+        video["n_frames"],
+        label=video["label"],
+        k=task.sampling.every_k,
+        n=task.sampling.n,
+        n_real=task.sampling.n_real,
+        n_fake=task.sampling.n_fake,
+        rng=rng,
+    )
+    settings = _face_settings(task.faces)
+    detector = None if task.faces.crop == "whole" else _detector(task.faces, task.device)
+    found = extract_faces(task.path, indices, detector=detector, settings=settings)
+    recipe = face_recipe(detector, settings)
+    task.shards.write(video["video_id"], [_row(face, video, recipe) for face in found])
+    return str(video["video_id"])
+
+
+def _row(face: FaceRow, video: dict[str, Any], recipe: str) -> dict[str, Any]:
+    """A row of the table: NaN becomes empty, the image becomes PNG."""
+    numbers = {n: getattr(face, n) for n in ("time_s", "score", "face_width_px", "yaw_deg", "blur")}
+    return {
+        **{name: video[name] for name in ("video_id", "label", "method", "source_group")},
+        **{name: None if math.isnan(value) else value for name, value in numbers.items()},
+        "face_id": face_id(video["video_id"], face.frame_index, face.track_id, recipe),
+        "frame_index": face.frame_index,
+        "track_id": face.track_id,
+        "box_xyxy_px": face.box_xyxy_px,
+        "landmarks_px": None if face.landmarks_px is None else face.landmarks_px.ravel(),
+        "image": None if face.image is None else encode_png(face.image),
+        "status": face.status,
+        "reason": face.reason or None,
+    }
+
+
+def _count(paths: Paths, counts: Counts) -> None:
+    for row in tables.read(paths.table("faces"), "faces", columns=["status", "reason"]).to_pylist():
+        if row["status"] == "ok":
+            counts.done += 1
+        else:
+            counts.trouble(row["status"], row["reason"])
+    counts.log("faces")

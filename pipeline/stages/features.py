@@ -1,0 +1,78 @@
+"""Feature spaces as matrices, joined with what is known about each face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline import tables
+from pipeline.errors import UserError
+from pipeline.paths import Paths
+
+# Space -> table and vector column.
+_SOURCE = {"wplus": ("wplus", "wplus"), "efficientnet": ("embeddings", "embedding")}
+
+
+@dataclass(frozen=True)
+class Features:
+    """Vectors of one space.
+
+    Attributes
+    ----------
+    vectors
+        float32 [n_faces, n_dims], in the order of `faces`.
+    faces
+        One row per face: face_id, video_id, label, source_group.
+    feature_id
+        What made the vectors: the inverter's or the embedder's id.
+    """
+
+    space: str
+    vectors: NDArray[np.float32]
+    faces: pd.DataFrame
+    feature_id: str
+
+    def subset(self, keep: NDArray[np.bool_]) -> Features:
+        """Rows where ``keep`` is true."""
+        return Features(self.space, self.vectors[keep], self.faces[keep].reset_index(drop=True), self.feature_id)
+
+
+def load(paths: Paths, space: str) -> Features:
+    """Read one space; UserError where its table is missing, empty or holds codes of several makers."""
+    name, column = _SOURCE[space]
+    id_column = "inverter_id" if name == "wplus" else "embedder_id"
+    data = tables.read(paths.table(name), name, columns=["face_id", id_column, column])
+    data = data.filter(pc.is_valid(data.column(column)))
+    makers = pc.unique(data.column(id_column)).to_pylist()
+    if len(makers) != 1:
+        raise UserError(
+            f"table '{name}' holds vectors of {len(makers)} makers ({makers}), expected one: run `dvc repro`"
+        )
+    known = tables.read_pandas(
+        paths.table("faces"), "faces", columns=["face_id", "video_id", "label", "source_group"]
+    ).set_index("face_id")
+    faces = known.loc[data.column("face_id").to_pylist()].reset_index()
+    return Features(space, _matrix(data.column(column)), faces, makers[0])
+
+
+def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """Vectors of equal length as one matrix, without a copy per row."""
+    chunks = [c for c in column.chunks if len(c)]
+    lengths = {int(n) for c in chunks for n in pc.unique(pc.list_value_length(c)).to_pylist()}
+    if len(lengths) != 1:
+        raise UserError(f"vectors of different lengths in one table: {sorted(lengths)}")
+    n_dims = lengths.pop()
+    return np.concatenate([c.flatten().to_numpy(zero_copy_only=False).reshape(-1, n_dims) for c in chunks])
+
+
+def join_splits(features: Features, paths: Paths) -> tuple[Features, pd.DataFrame]:
+    """Faces of videos that stand in a split, with their split and fold."""
+    splits = tables.read_pandas(paths.table("splits"), "splits", columns=["video_id", "split", "fold"])
+    used = splits[splits["split"] != "unused"].set_index("video_id")
+    inside = features.subset(features.faces["video_id"].isin(used.index).to_numpy())
+    return inside, used.loc[inside.faces["video_id"]].reset_index()

@@ -1,0 +1,60 @@
+"""Stage ``report``: one self-contained page about the run, and its figures."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import platform
+import shutil
+
+from pipeline import runinfo, weights
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.report.load import recorded
+from pipeline.report.render import RunFacts, WeightUse, figures, gather, render
+from pipeline.stages.common import Run, Stage
+
+STAGE = Stage(
+    "report",
+    sections=("seed", "device", "profile", "data", "weights"),
+    inputs=(
+        "videos", "faces", "splits", "wplus", "reconstructions", "embeddings",
+        "predictions", "metrics", "importance", "map", "clusters",
+    ),
+)  # fmt: skip
+log = logging.getLogger("latentforensics")
+_VERSIONS = ("latentforensics", "torch", "timm", "scikit-learn", "hdbscan", "opentsne", "umap-learn", "pyarrow")
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Write ``report.html`` and the figures as PNG."""
+    current = STAGE.run(params, paths)
+    data = gather(paths, _facts(current))
+    drawn = figures(data)
+    page = render(data, drawn)
+    shutil.rmtree(paths.figures, ignore_errors=True)
+    paths.figures.mkdir(parents=True)
+    for name, png in drawn.items():
+        (paths.figures / f"{name}.png").write_bytes(png)
+    paths.report_html.write_text(page, encoding="utf-8")
+    log.info("report: %s, %.1f MB, %d figures", paths.report_html, len(page) / 1e6, len(drawn))
+
+
+def _facts(current: Run) -> RunFacts:
+    settings = current.params
+    used = {name for meta in recorded(current.paths).values() for name in meta.get("weights", {})}
+    entries = [weights.REGISTRY[name] for name in sorted(used & set(weights.REGISTRY))]
+    return RunFacts(
+        seed=settings.seed,
+        profile=settings.profile,
+        device=current.device,
+        fingerprint=current.fingerprint({}),
+        source=settings.data.source,
+        versions={"python": platform.python_version()} | {n: importlib.metadata.version(n) for n in _VERSIONS},
+        weights=[WeightUse(e.name, e.source, e.licence, not e.commercial_use) for e in entries],
+        facts={
+            "code": runinfo.code_hash()[:16],
+            "data root": str(settings.data.root),
+            "weights.allow_noncommercial": str(settings.weights.allow_noncommercial).lower(),
+        },
+    )

