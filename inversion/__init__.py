@@ -1,0 +1,1 @@
+"""Image to W+ code: generators, safe weight reading, encoder, losses, optimiser, reconstruction quality."""
