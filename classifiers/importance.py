@@ -1,0 +1,181 @@
+"""How much each W+ channel tells: a classifier trained on that channel alone (LatentForensics Fig. 5), with a null.
+
+The interval draws source groups and repeats with replacement. It covers which groups were measured and the randomness
+of folds and models; it does not cover a new draw of training data beyond what the folds vary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.bootstrap import draw_groups, interval
+from classifiers.checks import Float32Array, Float64Array, Groups, IntArray, check_features, check_labels, group_codes
+from classifiers.crossval import cross_validate
+from classifiers.metrics import Scores
+from classifiers.models import make_model
+from classifiers.protocol import Classifier
+from classifiers.splits import grouped_folds
+
+ImportanceMetric = Literal["accuracy", "balanced_accuracy", "roc_auc"]
+MAX_SHUFFLES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportanceSettings:
+    """``metric``: balanced_accuracy (0.5 is chance), accuracy (``majority_share`` is chance) or roc_auc (0.5)."""
+
+    metric: ImportanceMetric = "balanced_accuracy"
+    n_folds: int = 3
+    n_repeats: int = 3
+    n_trees: int = 100
+    n_boot: int = 1000
+    level: float = 0.95
+    seed: int = 0
+    n_jobs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.metric not in get_args(ImportanceMetric):
+            names = ", ".join(get_args(ImportanceMetric))
+            raise ValueError(f"Unknown importance metric '{self.metric}': expected one of {names}.")
+        if min(self.n_repeats, self.n_trees, self.n_boot) < 1:
+            raise ValueError("Repeats, trees and bootstrap draws must be at least 1.")
+
+
+@dataclass(frozen=True)
+class ImportanceRow:
+    """One channel: mean of the metric over repeats, its interval, and the same mean with shuffled labels."""
+
+    channel: int
+    value: float
+    ci_low: float
+    ci_high: float
+    null_value: float
+    n_repeats: int
+    metric: str
+    majority_share: float
+    reason: str | None = None
+
+
+def channel_importance(
+    wplus: npt.ArrayLike,
+    y: npt.ArrayLike,
+    groups: Groups,
+    *,
+    settings: ImportanceSettings | None = None,
+    videos: Groups | None = None,
+    model_factory: Callable[[int], Classifier] | None = None,
+) -> Iterator[ImportanceRow]:
+    """Train on each channel alone, by grouped cross-validation, over several seeds; yields a row per channel.
+
+    Parameters
+    ----------
+    wplus : [n, n_channels, w_dim] float32.
+    y, groups : [n] labels and source groups.
+    settings : metric and effort.
+    videos : [n] video of each item. Labels are shuffled between videos, all frames of one alike, so that frames keep
+        telling each other apart as they do with true labels; None: items of one group and label count as one video.
+    model_factory : seed -> untrained model; None: the random forest with ``settings.n_trees`` trees, its answer
+        corrected to equal classes except for the metric ``accuracy``, which rewards the majority as it is.
+
+    Raises
+    ------
+    SplitError
+        A class stands in fewer source groups than there are folds.
+    ValueError
+        Input of the wrong shape or range, a video with two labels.
+    """
+    settings = settings or ImportanceSettings()
+    codes_3d = np.asarray(wplus, dtype=np.float32)
+    if codes_3d.ndim != 3:
+        raise ValueError(f"Expected W+ codes of shape [n, n_channels, w_dim], got shape {codes_3d.shape}.")
+    n, n_channels, w_dim = codes_3d.shape
+    check_features(codes_3d.reshape(n, n_channels * w_dim))
+    labels = check_labels(y, n=n, both_classes=True)
+    group, names = group_codes(groups, n=n)
+    unit = _units(labels, group, videos)
+    fold = [
+        grouped_folds(group, labels, n_folds=settings.n_folds, seed=settings.seed + r)
+        for r in range(settings.n_repeats)
+    ]
+    shuffled = [_shuffled(labels, unit, f, settings.seed + r) for r, f in enumerate(fold)]
+    study = _Study(settings, labels, group, len(names), fold, shuffled, model_factory or _forest(settings))
+    return (study.row(c, codes_3d[:, c]) for c in range(n_channels))
+
+
+@dataclass(frozen=True)
+class _Study:
+    settings: ImportanceSettings
+    y: IntArray
+    group: IntArray
+    n_groups: int
+    fold: list[IntArray]  # per repeat
+    shuffled: list[IntArray]  # labels per repeat
+    model_factory: Callable[[int], Classifier]
+
+    def row(self, channel: int, X: Float32Array) -> ImportanceRow:
+        s = self.settings
+        repeats = range(s.n_repeats)
+        true = [self._scores(X, self.y, r) for r in repeats]
+        null = [self._scores(X, self.shuffled[r], r) for r in repeats]
+        once = np.ones((1, self.n_groups), dtype=np.int64)
+        rng = np.random.default_rng(s.seed)
+        draws = draw_groups(self.n_groups, n_boot=s.n_boot, rng=rng)
+        per_repeat = np.stack([t.evaluate(draws)[s.metric] for t in true])  # [R, B]
+        chosen = rng.integers(0, s.n_repeats, size=(s.n_repeats, s.n_boot))
+        means: Float64Array = np.take_along_axis(per_repeat, chosen, axis=0).mean(axis=0)
+        low, high, _, reason = interval(means, n_groups=self.n_groups, level=s.level)
+        share = float(self.y.mean())
+        return ImportanceRow(
+            channel=channel,
+            value=float(np.mean([t.evaluate(once)[s.metric][0] for t in true])),
+            ci_low=low,
+            ci_high=high,
+            null_value=float(np.mean([t.evaluate(once)[s.metric][0] for t in null])),
+            n_repeats=s.n_repeats,
+            metric=s.metric,
+            majority_share=max(share, 1 - share),
+            reason=reason,
+        )
+
+    def _scores(self, X: Float32Array, y: IntArray, repeat: int) -> Scores:
+        """Out-of-fold P(fake) of one repeat, ready to be measured."""
+        p = np.empty(len(y))
+        seed = self.settings.seed + 1000 * repeat
+        results = cross_validate(
+            X, y, self.group, self.fold[repeat], model_factory=lambda k: self.model_factory(seed + k)
+        )
+        for result in results:
+            p[result.rows] = result.p_fake
+        return Scores.of(y, p, self.group)
+
+
+def _forest(settings: ImportanceSettings) -> Callable[[int], Classifier]:
+    overrides = {"n_trees": settings.n_trees, "balanced": settings.metric != "accuracy"}
+    return lambda seed: make_model("rf", profile="paper", seed=seed, n_jobs=settings.n_jobs, overrides=overrides)
+
+
+def _units(y: IntArray, group: IntArray, videos: Groups | None) -> IntArray:
+    """What keeps one label under shuffling: int64 [n]."""
+    if videos is None:
+        return np.unique(2 * group + y, return_inverse=True)[1]
+    unit, names = group_codes(videos, n=len(y))
+    mixed = np.flatnonzero((np.bincount(unit, weights=y) > 0) & (np.bincount(unit, weights=1 - y) > 0))
+    if len(mixed):
+        raise ValueError(f"{len(mixed)} videos hold both labels, the first is '{names[mixed[0]]}'.")
+    return unit
+
+
+def _shuffled(y: IntArray, unit: IntArray, fold: IntArray, seed: int) -> IntArray:
+    """Labels permuted over units, such that every fold's training rows still hold both classes."""
+    first = np.unique(unit, return_index=True)[1]
+    rng = np.random.default_rng(seed)
+    for _ in range(MAX_SHUFFLES):
+        shuffled = rng.permutation(y[first])[unit]
+        if all(len(np.unique(shuffled[fold != k])) == 2 for k in np.unique(fold)):
+            return shuffled
+    raise ValueError(f"No shuffling of {len(first)} videos leaves both classes in every fold's training rows.")

@@ -1,0 +1,138 @@
+"""Logistic regression whose strength of regularisation is chosen by grouped cross-validation inside the training part.
+
+LatentForensics' own version (no regularisation, SGD) is the network of ``classifiers.network`` without hidden layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from classifiers.checks import (
+    CHUNK_ROWS,
+    Float32Array,
+    Float64Array,
+    Groups,
+    IntArray,
+    check_features,
+    check_labels,
+    check_weights,
+    group_codes,
+    training_weights,
+)
+from classifiers.scaling import Standardiser
+from classifiers.solver import Rotation, Solution, fit_l2
+from classifiers.splits import grouped_folds, max_folds
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticSettings:
+    """``c_grid``: candidates (scikit-learn's C, on standardised features), tried by ``n_inner_folds`` grouped folds.
+
+    ``fallback_c`` is used where a class stands in fewer than two groups, so that no inner fold can be made.
+    """
+
+    c_grid: tuple[float, ...] = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
+    n_inner_folds: int = 4
+    fallback_c: float = 1e-2
+    balanced: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.c_grid or min(*self.c_grid, self.fallback_c) <= 0:
+            raise ValueError(f"Expected positive values of C, got {self.c_grid} and fallback {self.fallback_c:g}.")
+        if self.n_inner_folds < 2:
+            raise ValueError(f"Expected at least 2 inner folds, got {self.n_inner_folds}.")
+
+
+class Logistic:
+    """``logistic``: standardise, then L2 logistic regression."""
+
+    kind = "linear"
+
+    def __init__(self, name: str, settings: LogisticSettings, *, profile: str, seed: int) -> None:
+        self.name, self.profile, self.seed = name, profile, seed
+        self.settings = settings
+        self.n_features: int | None = None
+        self.info: dict[str, Any] = {}
+        self.scaler: Standardiser | None = None
+        self.coef: Float32Array | None = None  # [d], on standardised features
+        self.intercept = 0.0
+
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
+    ) -> Logistic:
+        """Train; see ``Classifier.fit``. Holds one standardised float32 copy of X while it runs."""
+        matrix = check_features(X)
+        labels = check_labels(y, n=len(matrix), both_classes=True)
+        _, names = group_codes(groups, n=len(matrix))
+        sample = check_weights(sample_weight, n=len(matrix))
+        weights = training_weights(labels, sample, balanced=self.settings.balanced)
+        self.scaler = Standardiser.fit(matrix)
+        scaled = self.scaler.apply(matrix)
+        rotation = Rotation.of(scaled)
+        Z = scaled if rotation is None else rotation.Z
+        C, report = self._choose_strength(Z, labels, weights, groups)
+        solution = fit_l2(Z, labels, weights, C=C)
+        coef = solution.coef if rotation is None else rotation.to_features(solution.coef, scaled)
+        self.coef, self.intercept = coef.astype(np.float32), solution.intercept
+        self.n_features = matrix.shape[1]
+        self.info = {
+            **asdict(self.settings),
+            **report,
+            "C": C,
+            "converged": solution.converged,
+            "n_train": len(matrix),
+            "n_groups_train": len(names),
+            "share_fake_train": float(labels.mean()),
+        }
+        return self
+
+    def _choose_strength(
+        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups
+    ) -> tuple[float, dict[str, Any]]:
+        """The C with the least weighted log-loss on held-out groups; the smaller one of equals.
+
+        The scaler has seen the inner held-out rows (never their labels, and never the test part); this touches the
+        choice of C only.
+        """
+        candidates = tuple(sorted(self.settings.c_grid))
+        if len(candidates) == 1:
+            return candidates[0], {"C_source": "the only candidate"}
+        n_folds = min(self.settings.n_inner_folds, max_folds(groups, y))
+        if n_folds < 2:
+            reason = "default: a class stands in fewer than two source groups, so no inner fold can be made"
+            return self.settings.fallback_c, {"C_source": reason}
+        fold = grouped_folds(groups, y, n_folds=n_folds, seed=self.seed)
+        losses = np.zeros(len(candidates))
+        for k in range(n_folds):
+            inside, outside = fold != k, fold == k
+            Z_in, Z_out, solution = Z[inside], Z[outside], None
+            for c, C in enumerate(candidates):
+                # From strong to weak regularisation, each fit starts at the one before.
+                solution = fit_l2(Z_in, y[inside], weights[inside], C=C, start=solution)
+                losses[c] += _log_loss_sum(Z_out, y[outside], weights[outside], solution)
+        losses /= weights.sum()
+        report = {
+            "C_source": f"inner grouped {n_folds}-fold",
+            "inner_log_loss": {f"{C:g}": float(v) for C, v in zip(candidates, losses, strict=True)},
+        }
+        return candidates[int(losses.argmin())], report
+
+    def predict_p_fake(self, X: npt.ArrayLike) -> Float64Array:
+        """P(fake) float64 [n]; see ``Classifier.predict_p_fake``."""
+        if self.coef is None or self.scaler is None:
+            raise ValueError(f"The model '{self.name}' is not trained yet.")
+        matrix = check_features(X, n_features=self.n_features)
+        logit = np.empty(len(matrix))
+        for s in range(0, len(matrix), CHUNK_ROWS):
+            logit[s : s + CHUNK_ROWS] = self.scaler.apply(matrix[s : s + CHUNK_ROWS]) @ self.coef
+        return expit(logit + self.intercept)
+
+
+def _log_loss_sum(Z: Float32Array, y: IntArray, weights: Float64Array, solution: Solution) -> float:
+    logit = (Z @ solution.coef.astype(Z.dtype)).astype(np.float64) + solution.intercept
+    return float(np.dot(weights, np.logaddexp(0.0, logit) - y * logit))

@@ -1,0 +1,168 @@
+"""Fully connected networks in torch: ``mlp2`` (512), ``mlp5`` (2048, 512, 512, 512), the paper's ``logistic`` (none).
+
+LatentForensics section 4.2.2: ReLU, one sigmoid output, binary cross-entropy, SGD with learning rate 5e-4. Number of
+epochs and batch size are not stated there; ``models.PROFILES`` names ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import expit
+from torch import nn
+
+from classifiers.checks import (
+    CHUNK_ROWS,
+    Float32Array,
+    Float64Array,
+    Groups,
+    IntArray,
+    check_features,
+    check_labels,
+    check_weights,
+    group_codes,
+    training_weights,
+)
+from classifiers.layers import build_network, widen_first_layer
+from classifiers.scaling import Standardiser
+from classifiers.solver import Rotation
+from classifiers.splits import held_out, max_folds
+from classifiers.training import Inputs, TrainingPlan, logits, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """``patience``: epochs without a better validation log-loss before training stops; None trains all epochs.
+
+    ``val_fraction`` of the training groups is the validation part; where a class stands in fewer than two groups there
+    is none, and ``n_epochs_unvalidated`` epochs are trained instead. Where one pass over the data is fewer than
+    ``n_steps_min`` batches, an epoch is as many passes as make that many: few videos must not mean few steps.
+
+    ``rotate``: with fewer training rows than features, train on the rows' coordinates in their own span. Nothing the
+    rows tell is lost, random starting weights outside their span cannot speak, and the first layer shrinks from d to n
+    inputs; afterwards it is widened again, so the trained network takes features as they come.
+    """
+
+    hidden: tuple[int, ...] = (512,)
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-2
+    dropout: float = 0.3
+    batch_size: int = 64
+    n_steps_min: int = 16
+    n_epochs: int = 60
+    patience: int | None = 8
+    val_fraction: float = 0.2
+    n_epochs_unvalidated: int = 20
+    rotate: bool = True
+    balanced: bool = True
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in ("adamw", "sgd"):
+            raise ValueError(f"Expected the optimiser adamw or sgd, got '{self.optimiser}'.")
+        counts = (self.batch_size, self.n_steps_min, self.n_epochs, self.n_epochs_unvalidated, self.patience or 1)
+        if min(*counts, *self.hidden) < 1:
+            raise ValueError("Batch size, steps, epochs, patience and layer sizes must be at least 1.")
+        if not (0 <= self.dropout < 1 and self.learning_rate > 0 and self.weight_decay >= 0):
+            raise ValueError("Expected dropout in [0, 1), a positive learning rate and a weight decay of at least 0.")
+
+    def plan(self, *, n_epochs: int, seed: int) -> TrainingPlan:
+        """What the training loop needs to know."""
+        return TrainingPlan(
+            optimiser=self.optimiser,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            n_steps_min=self.n_steps_min,
+            n_epochs=n_epochs,
+            patience=self.patience or n_epochs,
+            seed=seed,
+        )
+
+
+class Network:
+    """Standardise, then a fully connected network; training is repeatable on one CPU for one seed."""
+
+    kind = "network"
+
+    def __init__(self, name: str, settings: NetworkSettings, *, profile: str, seed: int, device: str = "cpu") -> None:
+        self.name, self.profile, self.seed = name, profile, seed
+        self.settings = settings
+        self.device = torch.device(device)
+        self.n_features: int | None = None
+        self.info: dict[str, Any] = {}
+        self.scaler: Standardiser | None = None
+        self.network: nn.Sequential | None = None
+
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
+    ) -> Network:
+        """Train; see ``Classifier.fit``. Batches are standardised on the fly: a big X is never copied."""
+        matrix = check_features(X)
+        labels = check_labels(y, n=len(matrix), both_classes=True)
+        _, names = group_codes(groups, n=len(matrix))
+        sample = check_weights(sample_weight, n=len(matrix))
+        weights = training_weights(labels, sample, balanced=self.settings.balanced)
+        val, n_epochs, note = self._validation_part(labels, groups)
+        train_rows, val_rows = np.flatnonzero(~val), np.flatnonzero(val)
+        inputs, directions = self._inputs(matrix, train_rows)
+        self.n_features = matrix.shape[1]
+        n_inputs = self.n_features if directions is None else directions.shape[1]
+        generator = torch.Generator(device=self.device).manual_seed(self.seed)
+        network = build_network(
+            n_inputs, self.settings.hidden, dropout=self.settings.dropout, seed=self.seed, generator=generator
+        ).to(self.device)
+        plan = self.settings.plan(n_epochs=n_epochs, seed=self.seed)
+        report = train(network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device)
+        if directions is not None:
+            widen_first_layer(network, torch.from_numpy(directions).to(self.device))
+        self.network = network.eval()
+        self.info = {
+            **asdict(self.settings),
+            "early_stopping": note,
+            **report,
+            "n_inputs": n_inputs,
+            "n_train": len(train_rows),
+            "n_val": len(val_rows),
+            "n_groups_train": len(names),
+            "share_fake_train": float(labels.mean()),
+        }
+        return self
+
+    def _validation_part(self, y: IntArray, groups: Groups) -> tuple[npt.NDArray[np.bool_], int, str]:
+        """Mask of the validation rows, epochs to train, and a note for ``info``."""
+        nobody = np.zeros(len(y), dtype=bool)
+        if self.settings.patience is None:
+            return nobody, self.settings.n_epochs, "off: all epochs are trained"
+        if max_folds(groups, y) < 2:
+            note = "off: a class stands in fewer than two source groups, so there is no validation part"
+            return nobody, self.settings.n_epochs_unvalidated, note
+        val = held_out(groups, y, fraction=self.settings.val_fraction, seed=self.seed)
+        return val, self.settings.n_epochs, "on: best state on held-out source groups"
+
+    def _inputs(self, X: Float32Array, train_rows: IntArray) -> tuple[Inputs, Float32Array | None]:
+        """What the first layer sees in training, and the directions [d, r] it was reduced to (None: all features)."""
+        scaler = Standardiser.fit(X, rows=train_rows)
+        self.scaler = scaler
+        rotation = Rotation.of(scaler.apply(X[train_rows])) if self.settings.rotate else None
+        if rotation is None:
+            return (lambda rows: scaler.apply(X[rows])), None
+        directions = scaler.apply(X[train_rows]).T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal
+        # One factor for all, so that a direction has unit variance on average, as standardised features have.
+        directions *= np.float32(1 / max(float(rotation.Z.std(axis=0).mean()), 1e-6))
+        chunks = range(0, len(X), CHUNK_ROWS)
+        Z = np.concatenate([scaler.apply(X[s : s + CHUNK_ROWS]) @ directions for s in chunks])
+        return (lambda rows: Z[rows]), directions
+
+    def predict_p_fake(self, X: npt.ArrayLike) -> Float64Array:
+        """P(fake) float64 [n]; see ``Classifier.predict_p_fake``."""
+        if self.network is None or self.scaler is None:
+            raise ValueError(f"The model '{self.name}' is not trained yet.")
+        matrix = check_features(X, n_features=self.n_features)
+        scaler = self.scaler
+        logit = logits(self.network, lambda rows: scaler.apply(matrix[rows]), np.arange(len(matrix)), self.device)
+        return expit(logit)
