@@ -1,0 +1,52 @@
+"""Entry point: ``streamlit run dashboard/app.py`` in a project folder, or with ``LF_PROJECT`` set to one."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import streamlit as st
+
+from dashboard import data, widgets
+from dashboard.views import clusters, inversions, overview
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether a server address can be reached from this machine alone; no address means every interface."""
+    if address is None:
+        return False
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def main() -> None:
+    """Draw the chosen page."""
+    st.set_page_config(page_title="LatentForensics", page_icon=widgets.favicon(), layout="wide")
+    address = st.get_option("server.address")
+    if address is None:
+        st.error(
+            "This dashboard shows faces and was started without an address, open to the whole network. "
+            "Start it with `--server.address 127.0.0.1`, or from the repository's folder."
+        )
+        st.stop()
+    if not is_loopback(address):
+        st.warning(f"This dashboard can be reached from other machines (server.address {widgets.plain(str(address))}).")
+    widgets.style()
+    chosen = st.navigation(
+        [
+            st.Page(overview.page, title="Overview", icon=":material/dashboard:", url_path="overview", default=True),
+            st.Page(clusters.page, title="Clusters", icon=":material/scatter_plot:", url_path="clusters"),
+            st.Page(inversions.page, title="Inversions", icon=":material/compare:", url_path="inversions"),
+        ]
+    )
+    with st.sidebar:
+        st.caption("Project folder")
+        st.code(str(data.project().root.resolve()), language=None, wrap_lines=True)
+        st.caption("P(fake) lies in [0, 1]; 1 is fake. Blue is real, orange is fake, grey is unknown or noise.")
+    chosen.run()
+
+
+main()

@@ -1,0 +1,208 @@
+"""Overview: what went in, how it went, and how well real and fake were told apart."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data, figures, widgets
+from pipeline.report import blocks, notes, scores, summary
+from pipeline.report.palette import measure_name, metric_name, model_name
+
+N_TABLE_METRICS = 5  # the rest is in the figure's list of metrics
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Overview")
+    _tiles()
+    known = {name: data.optional(name) for name in ("videos", "faces", "wplus", "metrics")}
+    widgets.warn(notes.all_warnings(known))
+    st.header("Material")
+    _material()
+    st.header("Faces")
+    _faces()
+    st.header("Inversion quality")
+    _quality()
+    st.header("Classifiers")
+    _classifiers()
+    st.header("W+ channels")
+    _importance()
+
+
+def _tiles() -> None:
+    videos, faces, wplus, metrics = (data.optional(n) for n in ("videos", "faces", "wplus", "metrics"))
+    tiles = []
+    if videos is not None:
+        n_ok = int(videos["status"].eq("ok").sum())
+        tiles.append(("Videos", f"{n_ok:,}", f"usable, of {len(videos):,} catalogued"))
+        tiles.append(("Source groups", f"{videos['source_group'].nunique():,}", "independent footage"))
+    if faces is not None:
+        found = summary.coverage(faces)
+        tiles.append(("Face coverage", blocks.percent(found.share), f"of {found.n_frames:,} sampled frames"))
+    if wplus is not None:
+        tiles.append(("Faces inverted", f"{wplus['face_id'].nunique():,}", _distance_caption(wplus)))
+    best = scores.best_model(metrics) if metrics is not None else None
+    if best is not None:
+        bounds = scores.format_interval((best.value, best.ci_low, best.ci_high), digits=2).partition(" ")[2]
+        detail = f"{bounds}, {model_name(best.model)} on {best.space}; picked as best, so optimistic"
+        tiles.append((f"Best {best.level} ROC-AUC", f"{best.value:.3f}", detail))
+    for column, (name, value, detail) in zip(st.columns(len(tiles)) if tiles else [], tiles, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.metric(name, value)
+            st.caption(widgets.plain(detail))
+
+
+def _distance_caption(wplus: pd.DataFrame) -> str:
+    median = wplus["lpips"].median()
+    return "no distance measured" if pd.isna(median) else f"median perceptual distance {median:.3g}"
+
+
+def _material() -> None:
+    videos = widgets.need("videos")
+    if videos is None:
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown("**Videos by label, method and compression**")
+        names = {"n_videos": "videos", "n_ok": "usable", "n_groups": "groups", "dataset": "data set"}
+        config = {"minutes": st.column_config.NumberColumn(format="%.1f")}
+        st.dataframe(summary.material(videos).rename(columns=names), hide_index=True, column_config=config)
+    with right:
+        st.markdown("**Files by outcome**")
+        st.dataframe(summary.reasons(videos).rename(columns={"n": "files"}), hide_index=True)
+        lost = videos[videos["status"] != "ok"]
+        if not lost.empty:
+            with st.expander(f"The {len(lost):,} files that gave nothing"):
+                st.dataframe(lost[["rel_path", "status", "reason"]], hide_index=True)
+
+
+def _faces() -> None:
+    faces = widgets.need("faces")
+    if faces is None:
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown("**Coverage: sampled frames with a usable face**")
+        by = st.segmented_control("Coverage by", ["label", "method"], default="label", key="coverage_by") or "label"
+        table = summary.coverage_by(faces, by).rename(
+            columns={"n_frames": "frames", "n_ok": "with a face", "share": "coverage"}
+        )
+        table["coverage"] *= 100
+        config = {"coverage": st.column_config.ProgressColumn(format="%.1f %%", min_value=0.0, max_value=100.0)}
+        st.dataframe(table, hide_index=True, column_config=config)
+    with right:
+        st.markdown("**Face rows by outcome**")
+        st.dataframe(summary.reasons(faces).rename(columns={"n": "rows"}), hide_index=True)
+
+
+def _quality() -> None:
+    wplus = widgets.need("wplus")
+    if wplus is None:
+        return
+    name = data.metadata("wplus").get("perceptual", "not named in the table")
+    st.caption(
+        widgets.plain(
+            f"Measured on the full generator's image of the stored code. Perceptual distance: {name}; low is good. "
+            "'good' and 'poor': a tenth of the faces are better and worse."
+        )
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        labelled = data.with_material(wplus[wplus["inverter_id"] == summary.main_inverter(wplus)])
+        widgets.show(figures.quality_histogram(labelled, "lpips"), "quality_histogram")
+    with right:
+        table = summary.quality_summary(wplus)
+        table["measure"] += table["unit"].map(lambda u: f" ({u})" if u else "")
+        table = table.drop(columns="unit")
+        if table["inverter_id"].nunique() == 1:
+            st.caption(widgets.plain(f"Inverter {table['inverter_id'].iloc[0]}"))
+            table = table.drop(columns="inverter_id")
+        numbers = {c: st.column_config.NumberColumn(format="%.3g") for c in ("median", "good", "poor", "worst")}
+        st.dataframe(table, hide_index=True, column_config=numbers)
+        st.dataframe(summary.reasons(wplus).rename(columns={"n": "codes"}), hide_index=True)
+
+
+def _classifiers() -> None:
+    metrics = widgets.need("metrics")
+    if metrics is None:
+        return
+    pairs = scores.judged(metrics)
+    if not pairs:
+        reason = (
+            data.metadata("metrics").get("reason")
+            or "; ".join(sorted(set(metrics["reason"].dropna())))
+            or "no reason recorded"
+        )
+        st.info(widgets.plain(f"No classifier was judged: {reason}."), icon=":material/info:")
+        return
+    levels = [level for level, _ in pairs]
+    level = st.segmented_control("Judged per", levels, default=levels[0], key="level") or levels[0]
+    split = dict(pairs)[level]
+    names = scores.metric_order(metrics)
+    table = scores.metric_table(metrics, level=level, split=split, names=names)
+    shown = table.drop(columns="reason").assign(model=table["model"].map(model_name))
+    shown = shown.assign(**{n: table[n].map(scores.format_interval) for n in names})
+    columns = ["space", "model", *names[:N_TABLE_METRICS], "n_groups", "n_items"]
+    shown = shown[columns].rename(columns={n: metric_name(n) for n in names})
+    st.dataframe(shown.rename(columns={"n_groups": "groups", "n_items": f"{level}s"}), hide_index=True)
+    st.caption(
+        f"Value [95 % group-bootstrap interval], split {widgets.plain(split)}; every item judged by a model that "
+        f"never saw its source group. {scores.BASELINE_NOTE}"
+    )
+    if why := sorted({r for r in table["reason"] if r}):
+        st.caption(widgets.plain(f"Remarks: {'; '.join(why)}."))
+    left, right = st.columns(2, gap="large")
+    with left:
+        _forest(metrics, table, names, level, split)
+    with right:
+        _one_model(table, level, split)
+
+
+def _forest(metrics: pd.DataFrame, table: pd.DataFrame, names: list[str], level: str, split: str) -> None:
+    if not names:
+        return
+    metric = st.selectbox("Metric", names, format_func=metric_name, key="forest_metric")
+    baseline = scores.baseline_value(metrics, level=level, split=split, metric=metric)
+    widgets.show(figures.forest(table, metric, baseline=baseline), "forest")
+
+
+def _one_model(table: pd.DataFrame, level: str, split: str) -> None:
+    rows = [r for r in table.to_dict("records") if r["space"] != "baseline"]
+    models = {f"{r['space']} · {model_name(r['model'])}": (r["space"], r["model"]) for r in rows}
+    predictions = widgets.need("predictions")
+    if predictions is None or not models:
+        return
+    space, model = models[st.selectbox("Model", list(models), key="one_model")]
+    judged = scores.select(predictions, level=level, space=space, model=model, split=split)
+    if judged.empty:
+        st.info("No labelled predictions of this model at this level.", icon=":material/info:")
+        return
+    label, p_fake = judged["label"].to_numpy(dtype="int64"), judged["p_fake"].to_numpy(dtype="float64")
+    left, right = st.columns(2)
+    with left:
+        widgets.show(figures.confusion(scores.confusion(label, p_fake)), "confusion")
+    with right:
+        widgets.show(figures.roc(scores.roc(label, p_fake)), "roc")
+    n_uncertain = int(judged["uncertain"].sum())
+    st.caption(
+        f"Verdict at P(fake) = 0.5. {n_uncertain:,} of {len(judged):,} {level}s lie in the band without a verdict."
+    )
+
+
+def _importance() -> None:
+    importance = widgets.need("importance")
+    if importance is None:
+        return
+    pairs = sorted(set(zip(importance["space"], importance["method"], strict=True)))
+    measures = {f"{space} · {measure_name(method)}": (space, method) for space, method in pairs}
+    name = st.selectbox("Measure", list(measures), key="measure") if len(measures) > 1 else next(iter(measures))
+    space, method = measures[name]
+    part = importance[importance["space"].eq(space) & importance["method"].eq(method)]
+    widgets.show(figures.importance(part), "importance")
+    tell = ", ".join(map(str, summary.telling_channels(part))) or "none"
+    st.caption(
+        "How well the label is told from one W+ channel alone: mean and 95 % interval; orange, the same with labels "
+        "shuffled over source groups; dotted, chance. A channel whose interval reaches either is not shown to tell "
+        f"anything; of many channels, one may clear both by luck. Above both, with the whole interval: {tell}."
+    )

@@ -1,0 +1,106 @@
+"""Parts that every page uses: clear sentences for what is missing, safe text, grids of faces."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from PIL import Image
+
+from dashboard import data
+from dashboard.figures import rgb
+from pipeline.errors import UserError
+from pipeline.report.palette import FAKE, REAL, label_colour
+
+T = TypeVar("T")
+
+
+def plain(text: str) -> str:
+    """Text from a file, made safe for Streamlit's Markdown: no markup, no images from elsewhere, no line breaks."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+def attempt(read: Callable[[], T]) -> T | None:
+    """What ``read`` gives; where it cannot, a sentence on the page and None."""
+    try:
+        return read()
+    except UserError as error:
+        sentence = str(error)
+        st.info(plain(sentence[:1].upper() + sentence[1:]), icon=":material/info:")
+        return None
+
+
+def need(name: str) -> pd.DataFrame | None:
+    """A table, or a sentence on the page that says why it is not there."""
+    return attempt(lambda: data.table(name))
+
+
+def favicon() -> Image.Image:
+    """Page icon, drawn here because named icons would be fetched from the network."""
+    y, x = np.mgrid[:32, :32] - 15.5
+    icon = np.zeros((32, 32, 4), dtype=np.uint8)
+    for half, colour in ((x < 0, REAL), (x >= 0, FAKE)):
+        icon[half, :3] = rgb(colour)
+    icon[..., 3] = 255 * (x**2 + y**2 <= 15**2)
+    return Image.fromarray(icon)
+
+
+def style() -> None:
+    """Less empty space around the page, and headings in proportion to tables; nothing else is restyled."""
+    st.html(
+        "<style>"
+        "[data-testid='stMainBlockContainer']{padding:2.2rem 2.5rem 4rem;max-width:1500px}"
+        "[data-testid='stMain'] h1{font-size:2rem;padding:0 0 .6rem}"
+        "[data-testid='stMain'] h3{font-size:1.15rem}"
+        "[data-testid='stMetricValue']{font-size:1.7rem;font-variant-numeric:tabular-nums}"
+        "[data-testid='stMain'] h2{font-size:1.45rem;padding:1.4rem 0 .5rem}"
+        "</style>"
+    )
+
+
+def warn(sentences: Sequence[str]) -> None:
+    """Warnings as one block each."""
+    for sentence in sentences:
+        st.warning(plain(sentence), icon=":material/warning:")
+
+
+def show(figure: go.Figure, key: str) -> None:
+    """A plotly figure in its own colours and without tools: what it shows needs no zooming."""
+    st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False})
+
+
+def picture_html(uri: str | None, *, alt: str) -> str:
+    """A square image as wide as its place, or a grey field that says there is none."""
+    box = "width:100%;aspect-ratio:1;border-radius:4px;"
+    if uri is None:
+        return (
+            f"<div style='{box}background:#EEF1F4;color:#5B6675;font-size:12px;display:flex;align-items:center;"
+            "justify-content:center;text-align:center'>no image</div>"
+        )
+    return f"<img src='{uri}' alt='{html.escape(alt, quote=True)}' style='{box}object-fit:cover;display:block'>"
+
+
+def face_grid(rows: pd.DataFrame, *, size_px: int = 104) -> None:
+    """Aligned faces of ``rows`` (``face_id, label, method, video_id, frame_index``), barred in the label's colour."""
+    uris = attempt(lambda: data.thumbnails(rows["face_id"].tolist(), size_px=max(144, size_px)))
+    if uris is None:
+        return
+    cells = []
+    for row in rows.to_dict("records"):
+        label = str(row["label"])
+        tip = f"face {row['face_id']}\nvideo {row['video_id']}, frame {row['frame_index']}\n{label}, {row['method']}"
+        caption = html.escape(str(row["method"] or label))
+        cells.append(
+            f"<div title='{html.escape(tip, quote=True)}' style='width:{size_px}px'>"
+            f"{picture_html(uris.get(row['face_id']), alt=label)}"
+            f"<div style='height:4px;margin-top:2px;background:{label_colour(label)}'></div>"
+            "<div style='font-size:11.5px;color:#5B6675;white-space:nowrap;overflow:hidden;text-overflow:ellipsis'>"
+            f"{caption}</div></div>"
+        )
+    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{''.join(cells)}</div>")
