@@ -1,0 +1,268 @@
+"""The search: what it finds, that faces do not touch each other, and that reports are true of what is stored."""
+
+import dataclasses
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from inversion.optimise import InversionSettings, invert
+from inversion.schedule import learning_rate_factor
+from tests.inversion.toy import ToyGenerator, faulty_head, toy_codes, toy_distance
+
+SETTINGS = InversionSettings(steps=32, learning_rate=0.15, mse_weight=1.0, prior_weight=1e-4, correct_every=4)
+
+
+@pytest.fixture
+def generator() -> ToyGenerator:
+    return ToyGenerator()
+
+
+@pytest.fixture(scope="module")
+def targets() -> Tensor:
+    """Images of four known codes."""
+    return ToyGenerator().synthesise(toy_codes(4, seed=1))
+
+
+def objective(generator: ToyGenerator, codes: Tensor, targets: Tensor, settings: InversionSettings) -> Tensor:
+    """The loss [N] written out a second time, on full images."""
+    image = generator.synthesise(codes)
+    mse = ((image - targets) ** 2).flatten(1).mean(1)
+    prior = (((codes - generator.mean_w) / generator.std_w) ** 2).flatten(1).mean(1)
+    return toy_distance()(image, targets) + settings.mse_weight * mse + settings.prior_weight * prior
+
+
+@pytest.mark.parametrize("head", [None, faulty_head])
+def test_finds_codes_that_draw_the_target(generator, targets, head):
+    result = invert(targets, generator=generator, head=head, perceptual=toy_distance(), settings=SETTINGS)
+    mean_code = generator.mean_w.expand(4, 3, 4)
+    error = (generator.synthesise(result.wplus) - targets).square().mean((1, 2, 3))
+    error_of_mean = (generator.synthesise(mean_code) - targets).square().mean((1, 2, 3))
+    assert result.wplus.dtype == torch.float32
+    assert result.wplus.shape == (4, 3, 4)
+    assert (error < 0.05 * error_of_mean).all()
+    assert not result.diverged.any()
+    assert result.steps_run == 32
+
+
+@pytest.mark.parametrize("head", [None, faulty_head])
+@pytest.mark.parametrize("learning_rate", [0.1, 3.0])
+def test_reported_losses_are_those_of_the_stored_codes(generator, targets, head, learning_rate):
+    """Also at a rate that overshoots, where the best step is not the last one."""
+    settings = dataclasses.replace(SETTINGS, learning_rate=learning_rate, steps=9)
+    start = toy_codes(4, seed=2)
+    result = invert(
+        targets, generator=generator, head=head, perceptual=toy_distance(), settings=settings, encoder=lambda _: start
+    )
+    # float32 on both sides, codes stored in w instead of standard deviations: 1e-5.
+    torch.testing.assert_close(result.loss_start, objective(generator, start, targets, settings), rtol=1e-5, atol=1e-6)
+    stored = objective(generator, result.wplus, targets, settings)
+    torch.testing.assert_close(result.loss_best, stored, rtol=1e-5, atol=1e-6)
+    assert (result.loss_best <= result.loss_start).all()
+    if learning_rate > 1:
+        assert (result.best_step < 9).any()
+
+
+def test_without_steps_the_start_is_kept_and_rated(generator, targets):
+    start = toy_codes(4, seed=2)
+    settings = dataclasses.replace(SETTINGS, steps=0)
+    result = invert(
+        targets,
+        generator=generator,
+        head=faulty_head,
+        perceptual=toy_distance(),
+        settings=settings,
+        encoder=lambda _: start,
+    )
+    torch.testing.assert_close(result.wplus, start, rtol=1e-6, atol=1e-6)  # through standard deviations and back
+    torch.testing.assert_close(result.loss_best, objective(generator, start, targets, settings), rtol=1e-5, atol=1e-6)
+    assert torch.equal(result.loss_start, result.loss_best)
+    assert result.best_step.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("head", [None, faulty_head])
+def test_a_face_alone_gets_what_it_gets_in_a_batch(generator, targets, head):
+    def run(images: Tensor) -> Tensor:
+        return invert(images, generator=generator, head=head, perceptual=toy_distance(), settings=SETTINGS).wplus
+
+    together = run(targets)
+    alone = torch.cat([run(targets[k : k + 1]) for k in range(4)])
+    # Adam divides by the gradient's own size, so rounding of small gradients grows; a few thousandths of a step.
+    torch.testing.assert_close(together, alone, rtol=0, atol=4e-3)
+
+
+def test_equal_runs_give_equal_codes(generator, targets):
+    runs = [
+        invert(targets, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=SETTINGS)
+        for _ in range(2)
+    ]
+    assert torch.equal(runs[0].wplus, runs[1].wplus)
+    assert torch.equal(runs[0].loss_best, runs[1].loss_best)
+
+
+def test_correction_keeps_the_heads_errors_out_of_the_codes(generator, targets):
+    trusting = dataclasses.replace(SETTINGS, correct_every=0)
+
+    def full_loss(settings: InversionSettings) -> Tensor:
+        result = invert(targets, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=settings)
+        return objective(generator, result.wplus, targets, settings)
+
+    assert (full_loss(SETTINGS) < 0.2 * full_loss(trusting)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_images"),
+    [
+        ({"correct_every": 4}, 4 * 9),  # steps 0, 4, ..., 32
+        ({"correct_every": 20}, 4 * 3),  # 0, 20 and the last
+        ({"correct_every": 0}, 0),
+        ({"correct_every": 32, "full_steps": 3}, 4 * 5),  # 0, and 29 to 32
+    ],
+)
+def test_full_images_are_made_where_settings_say(generator, targets, changes, n_images):
+    settings = dataclasses.replace(SETTINGS, **changes)
+    invert(targets, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=settings)
+    assert generator.n_full_images == n_images
+
+
+class _BreaksFarOut(ToyGenerator):
+    """Gives NaN for codes whose first number passes a limit; the gradient before is sound."""
+
+    limit = 0.58
+
+    def synthesise(self, w_plus: Tensor) -> Tensor:
+        broken = w_plus[:, :1, :1, None] > self.limit  # [N, 1, 1, 1]
+        return torch.where(broken, torch.nan, super().synthesise(w_plus))
+
+
+def test_a_face_that_diverges_is_frozen_at_its_best_and_touches_no_other(targets):
+    settings = dataclasses.replace(SETTINGS, steps=15)
+
+    def run(generator: ToyGenerator):
+        return invert(targets, generator=generator, perceptual=toy_distance(), settings=settings)
+
+    sound, broken = run(ToyGenerator()), run(_BreaksFarOut())
+    crossed = broken.diverged
+    assert 0 < crossed.sum() < 4
+    assert torch.equal(sound.wplus[~crossed], broken.wplus[~crossed])
+    assert torch.equal(sound.best_step[~crossed], broken.best_step[~crossed])
+    assert broken.wplus.isfinite().all()
+    assert broken.loss_best.isfinite().all()
+    assert (broken.wplus[crossed, 0, 0] <= _BreaksFarOut.limit).all()
+    assert (broken.best_step[crossed] < 15).all()
+    torch.testing.assert_close(
+        broken.loss_best[crossed],
+        objective(ToyGenerator(), broken.wplus, targets, settings)[crossed],
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_a_face_that_cannot_be_rated_at_all_keeps_its_start(targets):
+    class AlwaysBroken(ToyGenerator):
+        def synthesise(self, w_plus: Tensor) -> Tensor:
+            return super().synthesise(w_plus) * torch.nan
+
+    result = invert(targets, generator=AlwaysBroken(), perceptual=toy_distance(), settings=SETTINGS)
+    assert result.diverged.all()
+    assert result.best_step.tolist() == [0, 0, 0, 0]
+    torch.testing.assert_close(result.wplus, ToyGenerator().mean_w.expand(4, 3, 4))
+    assert not result.loss_best.isfinite().any()
+
+
+def test_works_for_a_caller_in_inference_mode(generator, targets):
+    expected = invert(targets, generator=generator, perceptual=toy_distance(), settings=SETTINGS).wplus
+    distance = toy_distance()
+    with torch.inference_mode():
+        got = invert(targets.clone(), generator=generator, perceptual=distance, settings=SETTINGS).wplus
+    assert torch.equal(got, expected)
+
+
+def test_bfloat16_stays_close_and_stores_float32(generator, targets):
+    settings = dataclasses.replace(SETTINGS, autocast_bf16=True)
+    result = invert(targets, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=settings)
+    assert result.wplus.dtype == torch.float32
+    assert result.loss_best.dtype == torch.float32
+    # Eight bits of mantissa: images differ by up to 1 %; a lost cast or a broken gradient would stay near the start.
+    assert (objective(generator, result.wplus, targets, settings) < 0.1 * result.loss_start).all()
+
+
+def test_steps_are_told(generator, targets):
+    told = []
+    settings = dataclasses.replace(SETTINGS, steps=3)
+    invert(
+        targets,
+        generator=generator,
+        perceptual=toy_distance(),
+        settings=settings,
+        on_step=lambda done, n_steps: told.append((done, n_steps)),
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("images", "got"),
+    [
+        (torch.zeros(4, 3, 128, 128), r"shape \[4, 3, 128, 128\]"),
+        (torch.zeros(3, 256, 256), r"shape \[3, 256, 256\]"),
+        (torch.zeros(0, 3, 256, 256), r"shape \[0, 3, 256, 256\]"),
+        (torch.zeros(1, 3, 256, 256, dtype=torch.uint8), "torch.uint8"),
+        (torch.zeros(1, 3, 256, 256, dtype=torch.float64), "torch.float64"),
+        (torch.full((1, 3, 256, 256), torch.nan), "NaN or infinity"),
+        (torch.full((1, 3, 256, 256), 255.0), "values from 255 to 255"),
+    ],
+)
+def test_wrong_images_are_named(generator, images, got):
+    with pytest.raises(ValueError, match=rf"expected images as float32 \[N, 3, 256, 256\].*got {got}"):
+        invert(images, generator=generator, perceptual=toy_distance(), settings=SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (torch.zeros(4, 2, 4), r"expected codes of shape \[4, 3, 4\], got \[4, 2, 4\]"),
+        (torch.full((4, 3, 4), torch.inf), "expected finite codes"),
+    ],
+)
+def test_wrong_codes_of_an_encoder_are_named(generator, targets, codes, message):
+    with pytest.raises(ValueError, match=message):
+        invert(targets, generator=generator, perceptual=toy_distance(), settings=SETTINGS, encoder=lambda _: codes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", -1),
+        ("learning_rate", 0.0),
+        ("learning_rate", math.nan),
+        ("mse_weight", -0.1),
+        ("prior_weight", math.inf),
+        ("warmup_fraction", 1.1),
+        ("decay_fraction", -0.1),
+        ("correct_every", -1),
+        ("full_steps", 33),
+    ],
+)
+def test_settings_out_of_range_are_named(name, value):
+    with pytest.raises(ValueError, match=f"expected {name} .*got {value}"):
+        dataclasses.replace(SETTINGS, **{name: value})
+
+
+def test_learning_rate_rises_stays_and_falls():
+    factors = [learning_rate_factor(k, 100, warmup_fraction=0.1, decay_fraction=0.3) for k in range(100)]
+    assert factors[:10] == pytest.approx([(k + 0.5) / 10 for k in range(10)])
+    assert factors[10:70] == [1.0] * 60
+    # Half of the way down, the cosine is at one half: between steps 84 and 85.
+    assert (factors[84] + factors[85]) / 2 == pytest.approx(0.5)
+    assert all(a > b > 0 for a, b in itertools.pairwise(factors[70:]))
+
+
+def test_every_step_moves_however_short_the_run():
+    for n_steps in (1, 2, 5):
+        factors = [learning_rate_factor(k, n_steps, warmup_fraction=1.0, decay_fraction=1.0) for k in range(n_steps)]
+        assert all(0 < factor <= 1 for factor in factors)
+    assert learning_rate_factor(0, 1, warmup_fraction=0.0, decay_fraction=0.0) == 1.0
+    with pytest.raises(ValueError, match="from 0 to 4, got 5"):
+        learning_rate_factor(5, 5, warmup_fraction=0.1, decay_fraction=0.1)

@@ -1,0 +1,129 @@
+"""A small project folder with every table filled: random textures for faces, scores drawn with a seed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline import tables
+from pipeline.paths import Paths
+
+INVERTER = "mobile-ridge-20"
+SPACE_MODELS = (("efficientnet", "logistic"), ("wplus", "rf"))
+CLUSTERING = "efficientnet-hdbscan-pca50-mcs5-ms5"
+MAP_2D, MAP_3D = "efficientnet-tsne2-perp30", "efficientnet-tsne3-perp30"
+HOSTILE = "<script>alert('x')</script> $\\frac{1$ ![i](http://example.invalid/i.png) \u202e"
+Rows = list[dict[str, Any]]
+
+
+def texture(rng: np.random.Generator, *, size_px: int = 32) -> bytes:
+    """PNG of random pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (size_px, size_px, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(root: Path, name: str, rows: Sequence[Mapping[str, Any]], **meta: Any) -> None:
+    """Write one table of a project."""
+    tables.write_rows(rows, Paths(root).table(name), name=name, meta={"fingerprint": f"print-of-{name}", **meta})
+
+
+def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str, Rows]:
+    """Rows of every table the report and the dashboard read: per group one real and one fake video."""
+    rng = np.random.default_rng(seed)
+    out: dict[str, Rows] = {name: [] for name in ("videos", "faces", "wplus", "reconstructions", "map", "clusters")}
+    for group in range(n_groups):
+        for label, method in ((0, "real"), (1, HOSTILE)):
+            video = f"v{group:02d}{label}"
+            place = {"label": label, "method": method, "source_group": f"g{group:02d}"}
+            out["videos"].append(
+                {"video_id": video, "rel_path": f"{method} {group}.mp4", "dataset": "folder", "compression": "c23",
+                 "duration_s": 2.0, "status": "ok", **place}
+            )  # fmt: skip
+            for frame in range(n_frames):
+                _add_face(out, rng, f"f{group:02d}{label}{frame}", video, frame, place)
+    out["videos"].append(
+        {"video_id": "broken", "rel_path": HOSTILE, "dataset": "folder", "source_group": "none", "status": "unreadable",
+         "reason": HOSTILE}
+    )  # fmt: skip
+    out["faces"].append(
+        {"face_id": "none", "video_id": "v000", "frame_index": 99, "track_id": -1, "source_group": "g00",
+         "status": "no_face", "reason": "no face found"}
+    )  # fmt: skip
+    return out | _scores(out, rng) | {"importance": _importance(rng)}
+
+
+def _add_face(
+    out: dict[str, Rows], rng: np.random.Generator, face: str, video: str, frame: int, place: dict[str, Any]
+) -> None:
+    out["faces"].append(
+        {"face_id": face, "video_id": video, "frame_index": frame, "track_id": 0, "image": texture(rng), "status": "ok",
+         "blur": 100.0 * frame, "yaw_deg": float(rng.normal()), **place}
+    )  # fmt: skip
+    distance = float(rng.uniform(0.1, 0.6))
+    out["wplus"].append(
+        {"face_id": face, "inverter_id": INVERTER, "wplus": [0.0] * 4, "n_channels": 1, "steps_run": 20, "seed": 0,
+         "lpips": distance, "mse_unit": distance / 2, "psnr_db": 30 - 20 * distance,
+         "status": "poor" if distance > 0.5 else "ok", "reason": HOSTILE if distance > 0.5 else None}
+    )  # fmt: skip
+    out["reconstructions"].append({"face_id": face, "inverter_id": INVERTER, "image": texture(rng)})
+    x, y, z = (float(v) for v in rng.normal(size=3))
+    out["map"].append({"face_id": face, "map_id": MAP_2D, "x": x, "y": y, "z": None})
+    out["map"].append({"face_id": face, "map_id": MAP_3D, "x": x, "y": y, "z": z})
+    cluster = int(rng.integers(-1, 3))
+    out["clusters"].append(
+        {"face_id": face, "clustering_id": CLUSTERING, "cluster": cluster, "membership": 0.5, "outlier_score": 0.1,
+         "exemplar_rank": -1}
+    )  # fmt: skip
+
+
+def _scores(out: dict[str, Rows], rng: np.random.Generator) -> dict[str, Rows]:
+    predictions: Rows = []
+    metrics: Rows = [
+        {"level": "frame", "space": "faces", "model": "detector", "split": "all", "metric": "coverage", "value": 0.97,
+         "n_groups": 6, "n_items": 37}
+    ]  # fmt: skip
+    items = [("frame", r["face_id"], r) for r in out["faces"] if r["status"] == "ok"]
+    items += [("video", r["video_id"], r) for r in out["videos"] if r["status"] == "ok"]
+    for space, model in SPACE_MODELS:
+        for level, key, row in items:
+            p_fake = float(np.clip(0.5 + 0.3 * (row["label"] - 0.5) + rng.normal(0, 0.2), 0, 1))
+            predictions.append(
+                {"id": key, "level": level, "space": space, "model": model, "split": "cv", "label": row["label"],
+                 "source_group": row["source_group"], "p_fake": p_fake, "uncertain": abs(p_fake - 0.5) < 0.1}
+            )  # fmt: skip
+    for level in ("frame", "video"):
+        for space, model, auc in (
+            ("efficientnet", "logistic", 0.8),
+            ("wplus", "rf", 0.6),
+            ("baseline", "majority", 0.5),
+        ):
+            for metric, value in (("roc_auc", auc), ("accuracy", auc - 0.05), ("log_loss", 0.6), ("tp", 5.0)):
+                metrics.append(
+                    {"level": level, "space": space, "model": model, "split": "cv", "metric": metric, "value": value,
+                     "ci_low": value - 0.2, "ci_high": value + 0.1, "n_groups": 6, "n_items": 12}
+                )  # fmt: skip
+    return {"predictions": predictions, "metrics": metrics}
+
+
+def _importance(rng: np.random.Generator) -> Rows:
+    return [
+        {"space": "wplus", "method": "rf-alone-balanced_accuracy", "channel": c, "value": 0.6, "ci_low": 0.55,
+         "ci_high": 0.65, "null_value": float(rng.uniform(0.45, 0.7)), "n_repeats": 3}
+        for c in range(4)
+    ]  # fmt: skip
+
+
+def fill(root: Path, *, without: Sequence[str] = (), empty: Sequence[str] = (), **options: Any) -> dict[str, Rows]:
+    """Fill a project folder; tables in ``without`` are left out, those in ``empty`` get no rows."""
+    rows = rows_of(**options)
+    for name, table in rows.items():
+        if name not in without:
+            meta = {"perceptual": "stlpips-alex"} if name == "wplus" else {}
+            write(root, name, [] if name in empty else table, **meta)
+    return rows
