@@ -85,7 +85,7 @@ def evaluate(
 def constant_answer(
     y: npt.ArrayLike, groups: Groups, *, share_fake: float, n_boot: int = 2000, seed: int
 ) -> list[MetricRow]:
-    """The baseline that looks at nothing: P(fake) is ``share_fake`` (of the training data) for every item.
+    """The baseline that looks at nothing: P(fake) is ``share_fake`` for every item.
 
     Its accuracy is the majority class's share, its log-loss the entropy of the classes, its ROC-AUC 0.5.
     """

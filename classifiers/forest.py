@@ -66,8 +66,8 @@ class Forest:
             n_estimators=self.settings.n_trees, criterion="gini", random_state=self.seed, n_jobs=self.n_jobs
         )
         weights = training_weights(labels, weights, balanced=False)
-        # Even equal weights change how scikit-learn draws its bootstrap, so none are passed where none were given.
-        forest.fit(matrix, labels, sample_weight=None if sample_weight is None else weights)
+        # Even equal weights change how scikit-learn draws its bootstrap, so equal ones are not passed.
+        forest.fit(matrix, labels, sample_weight=None if np.ptp(weights) == 0 else weights)
         # One thread adds the trees in one order: the last digit of P(fake) is the same on every call.
         forest.set_params(n_jobs=1)
         self.forest = forest

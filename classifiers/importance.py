@@ -95,7 +95,7 @@ def channel_importance(
         raise ValueError(f"Expected W+ codes of shape [n, n_channels, w_dim], got shape {codes_3d.shape}.")
     n, n_channels, w_dim = codes_3d.shape
     check_features(codes_3d.reshape(n, n_channels * w_dim))
-    labels = check_labels(y, n=n, both_classes=True)
+    labels = check_labels(y, n=n)
     group, names = group_codes(groups, n=n)
     unit = _units(labels, group, videos)
     fold = [

@@ -5,12 +5,15 @@ LatentForensics' own version (no regularisation, SGD) is the network of ``classi
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
 from classifiers.checks import (
     CHUNK_ROWS,
@@ -24,9 +27,12 @@ from classifiers.checks import (
     group_codes,
     training_weights,
 )
+from classifiers.rotation import Rotation
 from classifiers.scaling import Standardiser
-from classifiers.solver import Rotation, Solution, fit_l2
 from classifiers.splits import grouped_folds, max_folds
+
+MAX_ITERATIONS = 500
+GRADIENT_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +82,15 @@ class Logistic:
         rotation = Rotation.of(scaled)
         Z = scaled if rotation is None else rotation.Z
         C, report = self._choose_strength(Z, labels, weights, groups)
-        solution = fit_l2(Z, labels, weights, C=C)
-        coef = solution.coef if rotation is None else rotation.to_features(solution.coef, scaled)
-        self.coef, self.intercept = coef.astype(np.float32), solution.intercept
+        solution = _solve(Z, labels, weights, C=C)
+        coef = solution.coef_[0] if rotation is None else rotation.to_features(solution.coef_[0], scaled)
+        self.coef, self.intercept = coef.astype(np.float32), float(solution.intercept_[0])
         self.n_features = matrix.shape[1]
         self.info = {
             **asdict(self.settings),
             **report,
             "C": C,
-            "converged": solution.converged,
+            "converged": bool(solution.n_iter_[0] < MAX_ITERATIONS),
             "n_train": len(matrix),
             "n_groups_train": len(names),
             "share_fake_train": float(labels.mean()),
@@ -113,7 +119,7 @@ class Logistic:
             Z_in, Z_out, solution = Z[inside], Z[outside], None
             for c, C in enumerate(candidates):
                 # From strong to weak regularisation, each fit starts at the one before.
-                solution = fit_l2(Z_in, y[inside], weights[inside], C=C, start=solution)
+                solution = _solve(Z_in, y[inside], weights[inside], C=C, start=solution)
                 losses[c] += _log_loss_sum(Z_out, y[outside], weights[outside], solution)
         losses /= weights.sum()
         report = {
@@ -133,6 +139,16 @@ class Logistic:
         return expit(logit + self.intercept)
 
 
-def _log_loss_sum(Z: Float32Array, y: IntArray, weights: Float64Array, solution: Solution) -> float:
-    logit = (Z @ solution.coef.astype(Z.dtype)).astype(np.float64) + solution.intercept
+def _solve(
+    Z: Float32Array, y: IntArray, weights: Float64Array, *, C: float, start: LogisticRegression | None = None
+) -> LogisticRegression:
+    """Fit scikit-learn's L2 logistic regression, starting where another fit ended."""
+    model = start or LogisticRegression(max_iter=MAX_ITERATIONS, tol=GRADIENT_TOLERANCE, warm_start=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # recorded in `info`
+        return model.set_params(C=C).fit(Z, y, sample_weight=weights)
+
+
+def _log_loss_sum(Z: Float32Array, y: IntArray, weights: Float64Array, solution: LogisticRegression) -> float:
+    logit = solution.decision_function(Z).astype(np.float64)
     return float(np.dot(weights, np.logaddexp(0.0, logit) - y * logit))

@@ -28,8 +28,8 @@ from classifiers.checks import (
     training_weights,
 )
 from classifiers.layers import build_network, widen_first_layer
+from classifiers.rotation import Rotation
 from classifiers.scaling import Standardiser
-from classifiers.solver import Rotation
 from classifiers.splits import held_out, max_folds
 from classifiers.training import Inputs, TrainingPlan, logits, train
 

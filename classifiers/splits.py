@@ -9,8 +9,7 @@ result, whatever the order of the rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,34 +29,21 @@ class LeakError(ValueError):
     """A source group stands on more than one side."""
 
 
-@dataclass(frozen=True)
-class Splits:
-    """Where each video stands: ``split`` str [n] (train, val, test) and ``fold`` int64 [n] in 0..n_folds-1.
-
-    The folds cover all videos and are drawn independently of the split: use one or the other, not both.
-    """
-
-    split: npt.NDArray[np.str_]
-    fold: IntArray
-
-
-def assign_splits(
-    groups: Groups,
-    labels: npt.ArrayLike,
-    *,
-    fractions: Sequence[float] = (0.6, 0.2, 0.2),
-    n_folds: int = 5,
-    seed: int,
-) -> Splits:
-    """Deal videos into train / val / test and, separately, into folds, never parting a source group.
+def three_way_split(
+    groups: Groups, labels: npt.ArrayLike, *, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int
+) -> npt.NDArray[np.str_]:
+    """Deal videos into train / val / test, never parting a source group.
 
     Parameters
     ----------
     groups : [n] source group of each video.
     labels : [n] 0 real, 1 fake.
     fractions : shares of train, val and test; they sum to 1, val or test may be 0.
-    n_folds : number of folds, at least 2.
     seed : decides between groups of equal size and composition.
+
+    Returns
+    -------
+    str [n], each of `SPLIT_NAMES`.
 
     Raises
     ------
@@ -70,9 +56,8 @@ def assign_splits(
     if shares.shape != (3,) or (shares < 0).any() or shares[0] == 0 or abs(shares.sum() - 1) > 1e-6:
         given = ", ".join(f"{f:g}" for f in fractions)
         raise ValueError(f"Expected three shares (train > 0, val, test) that sum to 1, got ({given}).")
-    split = _deal(groups, labels, shares, seed=seed, what="train, val and test", remedy="set val or test to 0")
-    fold = grouped_folds(groups, labels, n_folds=n_folds, seed=seed)
-    return Splits(split=np.array(SPLIT_NAMES, dtype=np.str_)[split], fold=fold)
+    part = _deal(groups, labels, shares, seed=seed, what="train, val and test", remedy="set val or test to 0")
+    return np.array(SPLIT_NAMES, dtype=np.str_)[part]
 
 
 def grouped_folds(groups: Groups, labels: npt.ArrayLike, *, n_folds: int, seed: int) -> IntArray:
@@ -129,37 +114,6 @@ def check_leaks(groups: Groups, split: Sequence[Any] | npt.NDArray[Any]) -> None
         shown = "; ".join(f"{name} ({', '.join(sorted(leaks[name]))})" for name in sorted(leaks)[:5])
         more = "" if len(leaks) <= 5 else f"; and {len(leaks) - 5} more"
         raise LeakError(f"{len(leaks)} of {len(sides)} source groups stand on more than one side: {shown}{more}.")
-
-
-def connect(*keys: Sequence[Hashable | None]) -> IntArray:
-    """Connected groups from several keys: items that share any value of any key get one number.
-
-    Parameters
-    ----------
-    keys : each [n], for example source group and identity; None joins nothing.
-
-    Returns
-    -------
-    int64 [n], 0..G-1 in order of first appearance.
-    """
-    lengths = sorted({len(key) for key in keys})
-    if len(lengths) != 1:
-        raise ValueError(f"Expected keys of one length, got lengths {lengths}.")
-    parent = list(range(lengths[0]))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for key in keys:
-        first: dict[Hashable, int] = {}
-        for i, value in enumerate(key):
-            if value is not None:
-                parent[root(i)] = root(first.setdefault(value, i))
-    numbers: dict[int, int] = {}
-    return np.array([numbers.setdefault(root(i), len(numbers)) for i in range(lengths[0])], dtype=np.int64)
 
 
 def _composition(codes: IntArray, y: IntArray, n_groups: int) -> Float64Array:

@@ -16,7 +16,6 @@ from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.report import load, summary
 from pipeline.report.images import thumbnail_uri
-from pipeline.schemas import TABLES
 
 Signature = tuple[tuple[str, int, int], ...]
 QUALITY_COLUMNS = ("lpips", "mse_unit", "psnr_db", "w_distance_std")
@@ -171,8 +170,3 @@ def judges() -> list[tuple[str, str]]:
         return []
     rows = predicted[predicted["level"] == "frame"]
     return sorted(set(zip(rows["space"], rows["model"], strict=True)))
-
-
-def column_unit(column: str) -> str:
-    """Unit of a column as the schemas declare it."""
-    return next((c.unit for t in TABLES.values() for c in t.columns if c.name == column), "")

@@ -200,7 +200,7 @@ def importance(rows: pd.DataFrame) -> go.Figure:
             x=rows["channel"],
             y=rows["null_value"],
             mode="markers",
-            name="labels shuffled over groups",
+            name="labels shuffled between videos",
             marker={"symbol": "line-ew", "size": 20, "line": {"width": 3, "color": FAKE}, "color": FAKE},
             hovertemplate="channel %{x}, shuffled: %{y:.3f}<extra></extra>",
         )

@@ -11,7 +11,7 @@ import torch
 from inversion.codes import CodeKind, draw_codes
 from inversion.generator import Generator
 
-#: Parts of each kind of code. The encoder learns from codes in W, the head from all.
+#: Parts of each kind of code. Encoder and head learn from all.
 FIT_PARTS: dict[CodeKind, int] = {"w": 17, "crossover": 5, "drift": 7}
 HELD_PARTS: dict[CodeKind, int] = {"w": 4, "crossover": 3, "drift": 3}
 

@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
 
     By default every tensor above 32 MiB is mapped afresh and each of its pages faulted in and zeroed on first touch.
     The features are that large and live for milliseconds: reusing the memory makes a step through the full
-    generator 2 to 3 times faster on a virtual machine (docs/method-inversion.md). The setting holds for the whole
+    generator 1.7 to 1.9 times faster on a virtual machine (docs/method-inversion.md). The setting holds for the whole
     process. Peak memory does not change, but use stays near the peak; hence the program decides, not an import.
 
     Returns

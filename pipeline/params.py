@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import UserError
 
 Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
 Space = Literal["wplus", "efficientnet"]
+Precision = Literal["auto", "bf16", "fp32"]
 
 
 class _Section(BaseModel):
@@ -45,6 +46,14 @@ class Data(_Section):
 
     source: Source
     root: Path
+
+    @field_validator("root")
+    @classmethod
+    def _written_out(cls, root: Path) -> Path:
+        # DVC tracks the folder under the name that stands here and takes '~' for a name like any other.
+        if str(root).startswith("~"):
+            raise ValueError("write the home folder out, '~' is not understood here")
+        return root
 
 
 class Sampling(_Section):
@@ -96,7 +105,7 @@ class Invert(_Section):
     """Image to W+ code."""
 
     generator: Literal["mobile"]
-    precision: Literal["bf16", "fp32"]
+    precision: Precision
     batch_size: int = Field(ge=1, le=1024)
     quick: InvertEffort
     paper: InvertEffort
@@ -109,7 +118,7 @@ class Embed(_Section):
     weights_file: Path | None
     features: Literal["stages", "blocks", "pooled", "logits"]
     input_px: int | None = Field(ge=32, le=1024)
-    precision: Literal["bf16", "fp32"]
+    precision: Precision
     batch_size: int = Field(ge=1, le=4096)
 
 
@@ -190,6 +199,12 @@ class Params(_Section):
     importance: Importance
     map: Map
     cluster: Cluster
+
+    @model_validator(mode="after")
+    def _something_to_judge(self) -> Self:
+        if self.train.protocol == "holdout" and self.split.fractions[0] == 1:
+            raise ValueError("train.protocol: holdout needs a val or test part above 0 in split.fractions")
+        return self
 
 
 # Where and on how many processes work is done is not part of what a result depends on.

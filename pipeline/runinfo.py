@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -51,6 +51,24 @@ def pick_device(wanted: str) -> str:
     if wanted == "cuda" and not available:
         raise UserError("device: cuda is set in params.yaml, but torch sees no CUDA device; set it to auto or cpu")
     return "cuda" if wanted != "cpu" and available else "cpu"
+
+
+def pick_precision(wanted: str, device: str) -> Literal["bf16", "fp32"]:
+    """``auto`` becomes ``bf16`` where the device has instructions for it, else ``fp32``; other values stay.
+
+    A CPU without them emulates bf16: twice as slow as fp32, not twice as fast (docs/performance.md).
+    """
+    import torch
+
+    if wanted != "auto":
+        return "bf16" if wanted == "bf16" else "fp32"
+    if device == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Not in torch 2.11; there fp32 is taken, which is never wrong.
+        instructions: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = bool(instructions.get("avx512_bf16") or instructions.get("amx_bf16") or instructions.get("bf16"))
+    return "bf16" if fast else "fp32"
 
 
 def generator_for(seed: int, *names: str) -> np.random.Generator:

@@ -107,7 +107,7 @@ FACES = Table(
     (
         _FACE,
         Column("video_id", _STR, "video the frame belongs to"),
-        Column("frame_index", pa.int64(), "position of the frame in decoding order, from 0", low=0),
+        Column("frame_index", pa.int64(), "position of the frame in the order shown, from 0", low=0),
         Column("time_s", _F64, "presentation time of the frame", "s", nullable=True),
         Column("track_id", _I32, "face track within the video, -1 where there is no face", low=-1),
         _LABEL,
@@ -142,9 +142,9 @@ SPLITS_TABLE = Table(
     (
         Column("video_id", _STR, "video"),
         _GROUP,
-        Column("split", _STR, "train, val or test; 'unused' where no split could be made", allowed=SPLITS),
-        Column("fold", _I32, "cross-validation fold, -1 where unused", low=-1),
-        Column("reason", _STR, "why the video is unused", nullable=True),
+        Column("split", _STR, "train, val or test; 'unused' where no such split could be made", allowed=SPLITS),
+        Column("fold", _I32, "cross-validation fold; -1 where no folds could be made", low=-1),
+        Column("reason", _STR, "why there is no split, or no folds", nullable=True),
     ),
 )
 
@@ -261,7 +261,7 @@ IMPORTANCE = Table(
         Column("value", _F64, "mean over repeats", nullable=True),
         Column("ci_low", _F64, "lower end of the 95 % interval", nullable=True),
         Column("ci_high", _F64, "upper end of the interval", nullable=True),
-        Column("null_value", _F64, "same measure with labels shuffled over groups", nullable=True),
+        Column("null_value", _F64, "same measure with labels shuffled between videos", nullable=True),
         Column("n_repeats", _I32, "repetitions over seeds", low=0),
     ),
 )

@@ -36,7 +36,7 @@ class Shards:
     """
 
     def __init__(self, folder: Path, *, name: str, meta: Mapping[str, Any]) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()  # a Dask worker may run in another folder
         self.name = name
         self.meta = dict(meta)
         folder.mkdir(parents=True, exist_ok=True)

@@ -222,7 +222,7 @@ _register(
     ),
     WeightSet(
         name="mobile-encoder",
-        what="EfficientNet-Lite0 features to W, ridge regression",
+        what="EfficientNet-Lite0 features to W+, ridge regression",
         package=None,
         source="this repository, made by `python -m inversion.training`",
         licence="fitted to the images of mobile-ffhq-1024, so under its terms: " + _STYLEGAN_TERMS,

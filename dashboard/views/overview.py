@@ -203,6 +203,6 @@ def _importance() -> None:
     tell = ", ".join(map(str, summary.telling_channels(part))) or "none"
     st.caption(
         "How well the label is told from one W+ channel alone: mean and 95 % interval; orange, the same with labels "
-        "shuffled over source groups; dotted, chance. A channel whose interval reaches either is not shown to tell "
+        "shuffled between videos; dotted, chance. A channel whose interval reaches either is not shown to tell "
         f"anything; of many channels, one may clear both by luck. Above both, with the whole interval: {tell}."
     )

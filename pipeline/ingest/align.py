@@ -1,7 +1,7 @@
 """Square face crops: FFHQ alignment from five landmarks, margin crops and whole images.
 
 FFHQ alignment follows the protocol of Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative
-Adversarial Networks" (arXiv:1812.04948, appendix C, after Karras et al. 2018, arXiv:1710.10196, appendix C): a
+Adversarial Networks" (arXiv:1812.04948, appendix A, after Karras et al. 2018, arXiv:1710.10196, appendix C): a
 square oriented by eyes and mouth, reflect padding with blur where it leaves the frame, resampling at four times the
 size and anti-aliased reduction.
 

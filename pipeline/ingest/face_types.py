@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.ingest.detect import Detection, Detector
 from pipeline.ingest.tracks import NO_TRACK, link
 
-Status = Literal["ok", "no_face", "unreadable", "rejected"]
+Status = Literal["ok", "no_face", "unreadable", "rejected", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class FaceRow:
     Attributes
     ----------
     frame_index, time_s : the frame; the time is NaN where the frame was not decoded.
-    status, reason : 'ok' with an empty reason; 'no_face', 'unreadable' or 'rejected' with one that says why.
+    status, reason : 'ok' with an empty reason; 'no_face', 'unreadable', 'rejected' or 'failed' with one that says why.
     track_id : NO_TRACK (-1) where there is no face.
     box_xyxy_px, landmarks_px : float64 [4], [5, 2] in the original frame; None where unknown. Of a 'whole' image
         the box is the image.

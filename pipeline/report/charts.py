@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from pipeline.report import plots, scores, summary
 from pipeline.report.inputs import ReportInput
+from pipeline.report.plot_style import png
 
 MAX_IMPORTANCE = 6
 
@@ -112,4 +113,4 @@ def figures(data: ReportInput) -> dict[str, bytes]:
         Name without ending (``quality``, ``metrics-video``, ``metrics-frame``, ``best-model``, ``importance-...``,
         ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
     """
-    return {name: plots.png(figure) for name, figure in _drawings(data).items()}
+    return {name: png(figure) for name, figure in _drawings(data).items()}

@@ -25,7 +25,7 @@ def importance_section(data: ReportInput, figs: Figures) -> Section:
         return Section("importance", "W+ channels", blocks=[blocks.missing(data.why_missing("importance"))])
     intro = (
         "How well the label can be told from one W+ channel alone. Dots are means with 95 % intervals; the dash is the "
-        "same measure with labels shuffled over source groups. A channel whose interval reaches its dash or chance "
+        "same measure with labels shuffled between videos. A channel whose interval reaches its dash or chance "
         "(dotted) is not shown to tell anything; of many channels, one may clear both by luck."
     )
     out: list[Block] = []

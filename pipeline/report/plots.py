@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import wraps
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.report import scores
 from pipeline.report.palette import (
     ACCENT,
     FAKE,
-    FIGURE_DPI,
-    GRID,
     INK,
     MATPLOTLIB_MARKERS,
     MUTED,
@@ -35,73 +26,15 @@ from pipeline.report.palette import (
     metric_name,
     model_name,
 )
+from pipeline.report.plot_style import new_axes, short_name, styled
 
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "text.parse_math": False,  # names come from files: a dollar sign is a dollar sign
-}
 _N_LEGEND_CLUSTERS = 14
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with rc_context(_STYLE):
-        yield
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Run a drawing function under this module's style, without touching matplotlib's global settings."""
-
-    @wraps(draw)
-    def inner(*args: Any, **kwargs: Any) -> Figure:
-        with _style():
-            return draw(*args, **kwargs)
-
-    return inner
-
-
-def png(figure: Figure, *, dpi: int = FIGURE_DPI) -> bytes:
-    """A figure as PNG bytes; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    with _style():
-        FigureCanvasAgg(figure)
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _axes(width: float, height: float, n: int = 1) -> tuple[Figure, list[Axes]]:
-    # Padding in inches: half a tick label may stand out on the right.
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
-    axes = figure.subplots(1, n, squeeze=False)
-    return figure, list(axes[0])
-
-
-def _name(text: Any, *, n_chars: int = 28) -> str:
-    """A name from a file, safe and short enough for an axis."""
-    clean = "".join(c if c.isprintable() else "?" for c in str(text)).lstrip("_")
-    return clean if len(clean) <= n_chars else clean[: n_chars - 1] + "…"
 
 
 @styled
 def quality_figure(wplus: pd.DataFrame) -> Figure:
     """Histograms of perceptual distance and PSNR of one inverter; column ``label`` holds real, fake or unknown."""
-    figure, axes = _axes(9.6, 2.7, 2)
+    figure, axes = new_axes(9.6, 2.7, 2)
     for ax, column, title in (
         (axes[0], "lpips", "perceptual distance (low is good)"),
         (axes[1], "psnr_db", "PSNR (dB)"),
@@ -138,13 +71,15 @@ def quality_figure(wplus: pd.DataFrame) -> Figure:
 def forest_figure(table: pd.DataFrame, metric: str, *, baseline: float | None, title: str) -> Figure:
     """Value and interval of one metric per model; ``table`` as `scores.metric_table` makes it."""
     rows = [r for _, r in table.iterrows() if r["space"] != "baseline" and r[metric][0] is not None]
-    figure, (ax,) = _axes(8.0, 1.0 + 0.26 * max(1, len(rows)))
+    figure, (ax,) = new_axes(8.0, 1.0 + 0.26 * max(1, len(rows)))
     for y, row in enumerate(reversed(rows)):
         value, low, high = row[metric]
         if low is not None and high is not None:
             ax.plot([low, high], [y, y], color=ACCENT, lw=2, solid_capstyle="butt")
         ax.plot(value, y, "o", color=ACCENT, ms=6)
-    ax.set_yticks(range(len(rows)), [f"{_name(r['space'])} · {_name(model_name(r['model']))}" for r in reversed(rows)])
+    ax.set_yticks(
+        range(len(rows)), [f"{short_name(r['space'])} · {short_name(model_name(r['model']))}" for r in reversed(rows)]
+    )
     ax.set_ylim(-0.7, max(0.7, len(rows) - 0.3))
     reference = chance_level(metric) if chance_level(metric) is not None else baseline
     if reference is not None:
@@ -159,7 +94,7 @@ def forest_figure(table: pd.DataFrame, metric: str, *, baseline: float | None, t
 @styled
 def model_figure(label: np.ndarray, p_fake: np.ndarray, *, auc_text: str) -> Figure:
     """ROC curve, calibration and confusion matrix of one model's predictions ([n] 0/1 labels, [n] P(fake))."""
-    figure, axes = _axes(9.6, 3.1, 3)
+    figure, axes = new_axes(9.6, 3.1, 3)
     _draw_roc(axes[0], label, p_fake, auc_text)
     _draw_calibration(axes[1], label, p_fake)
     _draw_confusion(axes[2], scores.confusion(label, p_fake))
@@ -217,7 +152,7 @@ def importance_figure(importance: pd.DataFrame) -> Figure:
     """Importance per W+ channel of one space and method, with interval and the measure under shuffled labels."""
     rows = importance.sort_values("channel")
     x = rows["channel"].to_numpy()
-    figure, (ax,) = _axes(9.6, 3.0)
+    figure, (ax,) = new_axes(9.6, 3.0)
     value = rows["value"].to_numpy(dtype=np.float64)
     gaps = np.vstack(
         [value - rows["ci_low"].to_numpy(dtype=np.float64), rows["ci_high"].to_numpy(dtype=np.float64) - value]
@@ -234,14 +169,14 @@ def importance_figure(importance: pd.DataFrame) -> Figure:
     )
     null = rows["null_value"].to_numpy(dtype=np.float64)
     if np.isfinite(null).any():
-        ax.plot(x, null, "_", color=FAKE, ms=13, mew=2, label="labels shuffled over groups")
+        ax.plot(x, null, "_", color=FAKE, ms=13, mew=2, label="labels shuffled between videos")
     chance = importance_chance(str(rows["method"].iloc[0]))
     if chance is not None:
         ax.axhline(chance, color=MUTED, ls=":", lw=1.2, label=f"chance ({chance:g})")
     ax.set_xticks(x)
     ax.set(
         xlabel="W+ channel (0 coarse: pose and shape; high: colour and fine texture)",
-        ylabel=_name(measure_name(rows["method"].iloc[0]), n_chars=44),
+        ylabel=short_name(measure_name(rows["method"].iloc[0]), n_chars=44),
     )
     ax.grid(axis="y")
     ax.legend(fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
@@ -257,7 +192,7 @@ def map_figure(points: pd.DataFrame) -> Figure:
     points : DataFrame
         ``x, y``, ``label`` (real, fake, unknown) and ``cluster`` (int, -1 noise; NaN where the face has none).
     """
-    figure, axes = _axes(9.6, 4.3, 2)
+    figure, axes = new_axes(9.6, 4.3, 2)
     size = float(np.clip(6000 / max(1, len(points)), 2, 26))
     groups = [(n, points["label"].eq(n), label_colour(n), "o") for n in ("unknown", "real", "fake")]
     _scatter(axes[0], points, groups, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pipeline import runinfo, tables
 from pipeline.params import Params, StageParams
@@ -46,10 +46,15 @@ class Run:
         """Device the settings lead to."""
         return runinfo.pick_device(self.params.device)
 
+    def precision(self, wanted: str) -> Literal["bf16", "fp32"]:
+        """Number format the setting ``wanted`` leads to on this device."""
+        return runinfo.pick_precision(wanted, self.device)
+
     def fingerprint(self, weights: Mapping[str, str]) -> str:
         """Fingerprint over settings, code, weight hashes, device and the fingerprints of the input tables."""
         inputs = {name: tables.metadata(self.paths.table(name)).get("fingerprint") for name in self.stage.inputs}
-        device = self.device if "device" in self.stage.sections else "cpu"
+        # What 'auto' leads to is part of it: a work folder may be shared by machines.
+        device = f"{self.device}-{self.precision('auto')}" if "device" in self.stage.sections else "cpu"
         return runinfo.fingerprint(
             self.stage.name,
             self.params.as_dict(),

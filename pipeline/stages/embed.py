@@ -74,7 +74,7 @@ def _embedder(current: Run, paths: Paths) -> Embedder:
             features=embed.features,
             device=current.device,
             input_px=embed.input_px,
-            precision=embed.precision,
+            precision=current.precision(embed.precision),
         )
     except (ValueError, FileNotFoundError) as error:
         raise UserError(f"embed: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -47,7 +48,8 @@ def run(params: Params, paths: Paths) -> None:
     rows += [row for part in baselines.values() for row in part]
     reason = tables.metadata(paths.table("predictions")).get("reason")
     tables.write_rows(rows, paths.table("metrics"), name="metrics", meta=current.meta(reason=reason))
-    _write_plots(predictions, rows, paths)
+    _write_plots(predictions, paths)
+    _write_headline(rows, paths)
     log.info(
         "evaluate: %d metrics of %d classifiers", len(rows), len(predictions[["space", "model"]].drop_duplicates())
     )
@@ -78,25 +80,26 @@ def _coverage(current: Run, paths: Paths) -> MetricRow:
     )
 
 
-def _write_plots(predictions: pd.DataFrame, rows: list[dict[str, object]], paths: Paths) -> None:
-    """ROC points and confusion rows for ``dvc plots``; headline metrics for ``dvc metrics``."""
-    paths.plots.mkdir(parents=True, exist_ok=True)
-    curves = []
+def _write_plots(predictions: pd.DataFrame, paths: Paths) -> None:
+    """ROC points and confusion rows per video for ``dvc plots``, which draws each file as one curve."""
+    for folder in (paths.plots / "roc", paths.plots / "confusion"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     # Validation rows may have been used for choices; what is shown are rows that no choice has seen.
     video = predictions[(predictions["level"] == "video") & predictions["split"].isin(["cv", "test"])]
     for (space, model), part in video.groupby(["space", "model"]):
-        if part["label"].nunique() < 2:
-            continue
-        fpr, tpr, _ = roc_points(part["label"].to_numpy(), part["p_fake"].to_numpy())
-        curves.append(pd.DataFrame({"fpr": fpr, "tpr": tpr, "classifier": f"{space}-{model}"}))
-    roc = pd.concat(curves) if curves else pd.DataFrame(columns=["fpr", "tpr", "classifier"])
-    roc.to_csv(paths.plots / "roc.csv", index=False)
-    confusion = video.assign(
-        actual=np.where(video["label"] == 1, "fake", "real"),
-        predicted=np.where(video["p_fake"] >= 0.5, "fake", "real"),
-        classifier=video["space"] + "-" + video["model"],
-    )
-    confusion[["actual", "predicted", "classifier"]].to_csv(paths.plots / "confusion.csv", index=False)
+        confusion = {
+            "actual": np.where(part["label"] == 1, "fake", "real"),
+            "predicted": np.where(part["p_fake"] >= 0.5, "fake", "real"),
+        }
+        pd.DataFrame(confusion).to_csv(paths.plots / "confusion" / f"{space}-{model}.csv", index=False)
+        if part["label"].nunique() == 2:
+            fpr, tpr, _ = roc_points(part["label"].to_numpy(), part["p_fake"].to_numpy())
+            pd.DataFrame({"fpr": fpr, "tpr": tpr}).to_csv(paths.plots / "roc" / f"{space}-{model}.csv", index=False)
+
+
+def _write_headline(rows: list[dict[str, object]], paths: Paths) -> None:
+    """Video-level metrics and coverage for ``dvc metrics``."""
     headline: dict[str, object] = {}
     for row in rows:
         if row["metric"] == "coverage":

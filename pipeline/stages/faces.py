@@ -13,6 +13,7 @@ from pipeline.errors import UserError
 from pipeline.ingest.detect import Detector, make_detector
 from pipeline.ingest.faces import FaceRow, FaceSettings, encode_png, extract_faces, face_id, face_recipe
 from pipeline.ingest.sampling import frame_indices
+from pipeline.ingest.video import content_id
 from pipeline.params import Faces, Params, Sampling
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
@@ -106,10 +107,22 @@ def work(task: Task) -> str:
     )
     settings = _face_settings(task.faces)
     detector = None if task.faces.crop == "whole" else _detector(task.faces, task.device)
-    found = extract_faces(task.path, indices, detector=detector, settings=settings)
+    if (changed := _changed(task)) is not None:
+        found = [FaceRow(frame_index=int(index), status="failed", reason=changed) for index in indices]
+    else:
+        found = extract_faces(task.path, indices, detector=detector, settings=settings)
     recipe = face_recipe(detector, settings)
     task.shards.write(video["video_id"], [_row(face, video, recipe) for face in found])
     return str(video["video_id"])
+
+
+def _changed(task: Task) -> str | None:
+    """What is wrong where the file is not the one that was catalogued: its label and length may be another's."""
+    try:
+        same = content_id(task.path) == task.video["video_id"]
+    except OSError as error:
+        return f"the file cannot be read any more: {(error.strerror or str(error)).lower()}"
+    return None if same else "the file has changed since it was catalogued: run `dvc repro` again"
 
 
 def _row(face: FaceRow, video: dict[str, Any], recipe: str) -> dict[str, Any]:

@@ -70,9 +70,13 @@ def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
     return np.concatenate([c.flatten().to_numpy(zero_copy_only=False).reshape(-1, n_dims) for c in chunks])
 
 
+def labelled(features: Features) -> Features:
+    """Faces of videos that are known to be real or fake."""
+    return features.subset(features.faces["label"].notna().to_numpy())
+
+
 def join_splits(features: Features, paths: Paths) -> tuple[Features, pd.DataFrame]:
-    """Faces of videos that stand in a split, with their split and fold."""
+    """Faces of videos in the ``splits`` table, with their split and fold."""
     splits = tables.read_pandas(paths.table("splits"), "splits", columns=["video_id", "split", "fold"])
-    used = splits[splits["split"] != "unused"].set_index("video_id")
-    inside = features.subset(features.faces["video_id"].isin(used.index).to_numpy())
-    return inside, used.loc[inside.faces["video_id"]].reset_index()
+    inside = features.subset(features.faces["video_id"].isin(splits["video_id"]).to_numpy())
+    return inside, splits.set_index("video_id").loc[inside.faces["video_id"]].reset_index()

@@ -90,7 +90,8 @@ def _inverter(current: Run) -> Inverter:
     files = {name: weights.require(name, allow_noncommercial=allow) for name in _WEIGHTS}
     device = current.device
     exact = load_mobile(files["mobile-ffhq-1024"], device=device)
-    half = wanted.precision == "bf16"
+    precision = current.precision(wanted.precision)
+    half = precision == "bf16"
     generator = load_mobile(files["mobile-ffhq-1024"], device=device, dtype=torch.bfloat16) if half else exact
     backbone = load_features_backbone("tf_efficientnet_lite0", files["tf_efficientnet_lite0"], device=device)
     perceptual = load_stlpips(files["stlpips-alex"], net="alex", device=device)
@@ -106,10 +107,12 @@ def _inverter(current: Run) -> Inverter:
         generator=generator,
         exact=exact,
         head=load_head(files["mobile-head"], device=device, generator_sha256=exact.weights_sha256),
-        encoder=load_encoder(files["mobile-encoder"], backbone=backbone, device=device),
+        encoder=load_encoder(
+            files["mobile-encoder"], backbone=backbone, device=device, generator_sha256=exact.weights_sha256
+        ),
         perceptual=perceptual,
         settings=settings,
-        inverter_id=f"mobile-ridge-{settings.steps}-{perceptual.name}-{wanted.precision}-{recipe}",
+        inverter_id=f"mobile-ridge-{settings.steps}-{perceptual.name}-{precision}-{recipe}",
     )
 
 

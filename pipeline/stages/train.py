@@ -26,7 +26,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "train",
     sections=("seed", "spaces", "device", "profile", "train"),
-    inputs=("wplus", "embeddings", "splits"),
+    inputs=("faces", "wplus", "embeddings", "splits"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -35,7 +35,8 @@ def run(params: Params, paths: Paths) -> None:
     """Write ``predictions`` and ``models/``, one piece per space and model."""
     current = STAGE.run(params, paths)
     settings = current.params.train
-    reason = tables.metadata(paths.table("splits")).get("reason")
+    wanted = "no_fold" if settings.protocol == "cv" else "no_split"
+    reason = tables.metadata(paths.table("splits")).get(wanted)
     meta = current.meta(reason=reason, protocol=settings.protocol)
     shards = Shards(paths.work("train", meta["fingerprint"]), name="predictions", meta=meta)
     models = shards.folder / "models"

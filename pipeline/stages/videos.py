@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from pipeline import runinfo, tables
@@ -14,6 +15,7 @@ from pipeline.progress import Counts, bar
 from pipeline.stages.common import Stage
 
 STAGE = Stage("videos", sections=("data",))
+log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -39,6 +41,22 @@ def run(params: Params, paths: Paths) -> None:
     meta["fingerprint"] = runinfo.digest([meta["fingerprint"], content])
     tables.write_rows(rows, paths.table("videos"), name="videos", meta=meta)
     counts.log("videos")
+    _warn_of_unconnected_fakes(current.params.data.source, rows)
+
+
+def _warn_of_unconnected_fakes(source: str, rows: list[dict[str, Any]]) -> None:
+    """In a plain folder nothing tells which fake was made from which video; apart, they would leak."""
+    usable = [row for row in rows if row["status"] == "ok"]
+    reals = {row["source_group"] for row in usable if row["label"] == 0}
+    fakes = [row for row in usable if row["label"] == 1]
+    n_alone = sum(row["source_group"] not in reals for row in fakes)
+    if source in ("folder", "crops") and reals and n_alone:
+        log.warning(
+            "videos: %d of %d fakes are not connected with any real footage; if they were made from videos in real/, "
+            "name those in labels.csv (columns file, label, original), or results will be too good",
+            n_alone,
+            len(fakes),
+        )
 
 
 def _row(record: Any) -> dict[str, Any]:

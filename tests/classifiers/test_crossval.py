@@ -8,7 +8,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from classifiers.crossval import cross_validate, holdout
 from classifiers.importance import ImportanceSettings, channel_importance
 from classifiers.models import make_model, model_factory
-from classifiers.splits import LeakError, SplitError, assign_splits, grouped_folds
+from classifiers.splits import LeakError, SplitError, grouped_folds, three_way_split
 from tests.classifiers.helpers import blobs
 
 
@@ -68,7 +68,7 @@ def test_out_of_fold_scores_and_projection_inside_the_fold():
 
 def test_holdout_trains_on_train_only():
     X, y, group = blobs(20)
-    split = assign_splits(group, y, seed=0).split
+    split = three_way_split(group, y, seed=0)
     marked = group[:, None].astype(np.float32)
     seen = holdout(marked, y, group, split, model=Spy()).p_fake
     assert (seen == (split == "train")).all()

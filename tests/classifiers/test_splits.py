@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,12 +11,11 @@ from hypothesis import strategies as st
 from classifiers.splits import (
     LeakError,
     SplitError,
-    assign_splits,
     check_leaks,
-    connect,
     grouped_folds,
     held_out,
     max_folds,
+    three_way_split,
 )
 
 
@@ -30,26 +30,25 @@ def dfdc_like(n_groups: int = 200):
 
 def test_groups_stay_whole_and_shares_are_met():
     group, y = dfdc_like()
-    splits = assign_splits(group, y, seed=0)
-    check_leaks(group, splits.split)
-    check_leaks(group, splits.fold)
+    split, fold = three_way_split(group, y, seed=0), grouped_folds(group, y, n_folds=5, seed=0)
+    check_leaks(group, split)
+    check_leaks(group, fold)
     for label in (0, 1):
-        share = Counter(splits.split[y == label].tolist())
+        share = Counter(split[y == label].tolist())
         # Groups hold at most 4 videos, so a class share of ~200 videos can be met to about one group.
         assert share["train"] / (y == label).sum() == pytest.approx(0.6, abs=0.015)
         assert share["test"] / (y == label).sum() == pytest.approx(0.2, abs=0.015)
-        per_fold = np.bincount(splits.fold[y == label])
+        per_fold = np.bincount(fold[y == label])
         assert per_fold.max() - per_fold.min() <= 2
 
 
 def test_result_depends_on_seed_only_not_on_row_order():
     group, y = dfdc_like(60)
     order = np.random.default_rng(0).permutation(len(y))
-    first = assign_splits(group, y, seed=7)
-    again = assign_splits(group[order], y[order], seed=7)
-    assert (first.split[order] == again.split).all()
-    assert (first.fold[order] == again.fold).all()
-    assert (first.fold != assign_splits(group, y, seed=8).fold).any()
+    for deal in (three_way_split, partial(grouped_folds, n_folds=5)):
+        first = deal(group, y, seed=7)
+        assert (first[order] == deal(group[order], y[order], seed=7)).all()
+        assert (first != deal(group, y, seed=8)).any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,8 +75,7 @@ def test_every_fold_has_both_classes_or_says_why_not(composition, n_folds, seed)
 def test_three_pairs_make_three_parts():
     group = np.repeat(["183_253", "469_481", "585_599"], 10)
     y = np.tile([0, 0] + [1] * 8, 3)
-    splits = assign_splits(group, y, n_folds=3, seed=1)
-    assert Counter(splits.split.tolist()) == {"train": 10, "val": 10, "test": 10}
+    assert Counter(three_way_split(group, y, seed=1).tolist()) == {"train": 10, "val": 10, "test": 10}
 
 
 @pytest.mark.parametrize(
@@ -90,21 +88,21 @@ def test_three_pairs_make_three_parts():
 )
 def test_too_few_groups_is_one_clear_sentence(group, y, message):
     with pytest.raises(SplitError, match=message):
-        assign_splits(group, y, seed=0)
+        three_way_split(group, y, seed=0)
 
 
 def test_too_many_folds_names_the_possible_number():
     with pytest.raises(SplitError, match=r"5 folds need 5 source groups.*lower the number of folds to 3"):
-        assign_splits([0, 0, 1, 1, 2, 2], [0, 1] * 3, n_folds=5, seed=0)
+        grouped_folds([0, 0, 1, 1, 2, 2], [0, 1] * 3, n_folds=5, seed=0)
 
 
 def test_parts_may_be_left_out_and_bad_shares_are_refused():
     group, y = dfdc_like(20)
-    splits = assign_splits(group, y, fractions=(0.7, 0.0, 0.3), seed=0)
-    assert set(splits.split.tolist()) == {"train", "test"}
+    split = three_way_split(group, y, fractions=(0.7, 0.0, 0.3), seed=0)
+    assert set(split.tolist()) == {"train", "test"}
     for shares in ((0.5, 0.2, 0.2), (0.0, 0.5, 0.5), (1.2, -0.2, 0.0)):
         with pytest.raises(ValueError, match="sum to 1"):
-            assign_splits(group, y, fractions=shares, seed=0)
+            three_way_split(group, y, fractions=shares, seed=0)
 
 
 def test_bad_labels_and_groups_are_named():
@@ -125,14 +123,6 @@ def test_held_out_part():
 def test_a_planted_leak_is_named():
     with pytest.raises(LeakError, match=r"1 of 3 source groups stand on more than one side: b \(test, train\)"):
         check_leaks(["a", "b", "b", "c"], ["train", "train", "test", "val"])
-
-
-def test_connect_joins_over_any_key():
-    group = ["a", "a", "b", "c", "d"]
-    identity = [None, "x", "x", None, None]
-    assert connect(group, identity).tolist() == [0, 0, 0, 1, 2]
-    with pytest.raises(ValueError, match="one length"):
-        connect(["a"], ["a", "b"])
 
 
 def test_many_groups_are_dealt_in_seconds():

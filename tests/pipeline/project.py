@@ -19,8 +19,6 @@ SAMPLE = REPOSITORY / "pipeline" / "ingest" / "sample_data"
 
 SMALL: dict[str, Any] = {
     "data": {"source": "folder", "root": "case"},
-    "sampling.n_real": 2,
-    "sampling.n_fake": 2,
     "split": {"fractions": [0.5, 0.5, 0.0], "n_folds": 2},
     "invert.batch_size": 2,
     "invert.quick": {"steps": 1, "learning_rate": 0.1, "correct_every": 1},

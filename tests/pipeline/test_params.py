@@ -37,6 +37,7 @@ def test_the_shipped_settings_are_valid() -> None:
         (("device",), "gpu", "device: "),
         (("data", "source"), "youtube", "data.source: "),
         (("split", "fractions"), [0.5, 0.5, 0.5], "sum to 1"),
+        (("data", "root"), "~/case", "write the home folder out"),
         (("train", "models"), [], "train.models"),
         (("train", "models"), ["rf", "rf"], "models names something twice"),
         (("spaces",), ["wplus", "wplus"], "spaces names something twice"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from pipeline import tables
 from pipeline.cli import STAGES
@@ -88,6 +92,15 @@ def test_coverage_is_among_the_metrics(done: Paths) -> None:
     assert json.loads(done.metrics_json.read_text())["coverage"] == 1.0
 
 
+def test_plots_draw_each_classifier_apart(done: Paths) -> None:
+    names = {f"{space}-{model}" for space in ("wplus", "efficientnet") for model in ("logistic", "rf")}
+    for kind in ("roc", "confusion"):
+        files = sorted((done.plots / kind).glob("*.csv"))
+        assert {f.stem for f in files} == names
+    for file in files:
+        assert len(pd.read_csv(file)) == 8, "one row per video"
+
+
 def test_a_second_run_of_the_same_stage_finds_its_work_done(done: Paths) -> None:
     before = tables.read(done.table("wplus"), "wplus")
     started_s = time.monotonic()
@@ -95,6 +108,11 @@ def test_a_second_run_of_the_same_stage_finds_its_work_done(done: Paths) -> None
     assert tables.read(done.table("wplus"), "wplus").equals(before)
     pieces = list((done.root / "work" / "invert").rglob("*.parquet"))
     assert all(p.stat().st_mtime < time.time() - (time.monotonic() - started_s) for p in pieces), "nothing was redone"
+
+
+def pixels(png: bytes) -> np.ndarray:
+    """Pixels int16 [H, W, 3] of a stored face."""
+    return np.asarray(Image.open(io.BytesIO(png)), dtype=np.int16)
 
 
 def _kill_after_pieces(paths: Paths, stage: str, n_pieces: int) -> None:
@@ -129,10 +147,13 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_tables(
     ours, undisturbed = (tables.read_pandas(p.table(name), name) for p in (paths, done))
     assert list(ours["face_id"]) == list(undisturbed["face_id"])
     if stage == "faces":
-        assert list(ours["image"]) == list(undisturbed["image"])
+        pairs = zip(ours["image"], undisturbed["image"], strict=True)
+        assert max(np.abs(pixels(a) - pixels(b)).max() for a, b in pairs) <= 2, "rounding alone"
     else:
-        # Another number of threads may sum in another order; codes are of size 1.
-        np.testing.assert_allclose(np.stack(ours["wplus"]), np.stack(undisturbed["wplus"]), atol=1e-2)
+        # The killed process and this one may sum in another order; codes are of size 1, a step is of size 0.1.
+        difference = np.abs(np.stack(ours["wplus"]) - np.stack(undisturbed["wplus"]))
+        assert difference.mean() < 1e-3
+        np.testing.assert_allclose(ours["lpips"], undisturbed["lpips"], atol=5e-3)
 
 
 def test_two_workers_give_what_one_gives(done: Paths, tmp_path: Path) -> None:
@@ -140,11 +161,8 @@ def test_two_workers_give_what_one_gives(done: Paths, tmp_path: Path) -> None:
     project.run(paths, "videos", "faces")
     one, two = (tables.read_pandas(p.table("faces"), "faces") for p in (done, paths))
     assert list(one["face_id"]) == list(two["face_id"])
-    pixels = [
-        np.abs(np.frombuffer(a, np.uint8).size - np.frombuffer(b, np.uint8).size)
-        for a, b in zip(one["image"], two["image"], strict=True)
-    ]
-    assert max(pixels) < 200, "the same faces, up to rounding by another number of threads"
+    pairs = zip(one["image"], two["image"], strict=True)
+    assert max(np.abs(pixels(a) - pixels(b)).max() for a, b in pairs) <= 2, "rounding by another number of threads"
 
 
 def test_one_class_alone_is_mapped_and_reported_but_not_classified(tmp_path: Path) -> None:
@@ -156,6 +174,41 @@ def test_one_class_alone_is_mapped_and_reported_but_not_classified(tmp_path: Pat
     assert "fake" in reasons.pop()
     assert tables.read(paths.table("map"), "map").num_rows
     assert paths.report_html.is_file()
+
+
+def test_folds_do_for_cross_validation_where_a_three_way_split_cannot_be_made(tmp_path: Path) -> None:
+    paths = project.make(tmp_path, people=[0, 1], spaces=["efficientnet"], **{"split.fractions": [0.6, 0.2, 0.2]})
+    project.run(paths, "videos", "faces", "split", "invert", "embed", "train")
+    splits = tables.read_pandas(paths.table("splits"), "splits")
+    assert set(splits["split"]) == {"unused"}
+    assert set(splits["fold"]) == {0, 1}
+    assert splits["reason"].str.contains("Train, val and test need 3 source groups").all()
+    assert len(tables.read_pandas(paths.table("predictions"), "predictions")) == 2 * (8 + 4)
+
+
+def test_a_video_changed_since_the_catalogue_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+    paths = project.make(tmp_path, people=[0, 1], kinds=["real"])
+    project.run(paths, "videos")
+    old, new = (tmp_path / "case" / "real" / f"person0{k}_real.mp4" for k in (0, 1))
+    shutil.copy(new, old)
+    new.unlink()
+    project.run(paths, "faces")
+    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["status", "reason"])
+    assert set(faces["status"]) == {"failed"}
+    assert faces["reason"].str.contains("changed since it was catalogued").any()
+    assert faces["reason"].str.contains("cannot be read any more").any()
+
+
+def test_fakes_whose_originals_nobody_named_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = project.make(tmp_path, people=[0, 1])
+    project.run(paths, "videos")
+    assert "2 of 2 fakes are not connected with any real footage" in caplog.text
+    assert "labels.csv" in caplog.text
+    caplog.clear()
+    named = [f"fake/person0{k}_self_blend.mp4,fake,real/person0{k}_real.mp4" for k in (0, 1)]
+    (tmp_path / "case" / "labels.csv").write_text("\n".join(["file,label,original", *named]) + "\n")
+    project.run(paths, "videos")
+    assert "not connected" not in caplog.text
 
 
 def test_bad_files_get_a_row_with_a_reason_and_the_run_goes_on(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from matplotlib import rcParams
 
 from pipeline.report import plots
+from pipeline.report.plot_style import png
 from tests.report.material import HOSTILE
 
 
@@ -22,13 +23,13 @@ def test_quality_is_labelled_with_its_measure(values: list[float]) -> None:
     figure = plots.quality_figure(table)
     if np.isfinite(values).any():
         assert texts(figure) == [("perceptual distance (low is good)", "faces"), ("PSNR (dB)", "faces")]
-    assert plots.png(figure).startswith(b"\x89PNG")
+    assert png(figure).startswith(b"\x89PNG")
 
 
 def test_names_with_mathematics_and_markup_are_drawn_as_text() -> None:
     table = pd.DataFrame({"space": [HOSTILE], "model": ["$\\frac{"], "roc_auc": [(0.7, 0.6, 0.8)]})
     before = dict(rcParams)
-    assert plots.png(plots.forest_figure(table, "roc_auc", baseline=None, title="$x")).startswith(b"\x89PNG")
+    assert png(plots.forest_figure(table, "roc_auc", baseline=None, title="$x")).startswith(b"\x89PNG")
     assert dict(rcParams) == before  # the style stays inside
 
 
@@ -47,4 +48,4 @@ def test_map_takes_many_clusters_and_faces_without_one() -> None:
     legend = figure.axes[1].get_legend()
     assert legend is not None
     assert len(legend.get_texts()) == 15  # noise and the 14 largest clusters
-    assert len(plots.png(figure)) < 300_000
+    assert len(png(figure)) < 300_000

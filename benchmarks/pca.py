@@ -1,0 +1,85 @@
+"""Our chunked PCA beside scikit-learn's, on the same float32 rows: seconds, peak memory, agreement.
+
+uv run python -m benchmarks.pca
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from benchmarks import machine
+from embeddings.reduce import fit_pca
+
+# Rows and features: the sample set's codes, the DFDC crops' embeddings, LatentForensics' size.
+SIZES = ((144, 8192), (1500, 4128), (4173, 4128), (15000, 8192))
+N_COMPONENTS = 50
+
+
+def rows(n: int, d: int) -> np.ndarray:
+    """Features float32 [n, d] with 200 strong directions in noise."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d), dtype=np.float32)
+    mix = rng.standard_normal((200, d), dtype=np.float32) / 14
+    X += 2 * rng.standard_normal((n, 200), dtype=np.float32) @ mix
+    return X
+
+
+def ours_pca(X: np.ndarray) -> np.ndarray:
+    return fit_pca(X, N_COMPONENTS).explained_variance
+
+
+def sklearn_pca(X: np.ndarray) -> np.ndarray:
+    return np.asarray(
+        PCA(N_COMPONENTS, svd_solver="full" if len(X) < X.shape[1] else "covariance_eigh").fit(X).explained_variance_
+    )
+
+
+def _measure(pipe: Any, function: Callable[..., np.ndarray], n: int, d: int) -> None:
+    """In a process of its own, so that its peak memory is its own."""
+    X = rows(n, d)
+    function(X[:60])  # imports and thread pools are not what is measured
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started_s = time.perf_counter()
+    result = function(X)
+    seconds = time.perf_counter() - started_s
+    extra_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024 / 1e6
+    pipe.send((seconds, extra_mb, result))
+
+
+def measure(function: Callable[..., np.ndarray], n: int, d: int) -> tuple[float, float, np.ndarray]:
+    """Seconds, memory above that of the data in MB, result."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_measure, args=(theirs, function, n, d))
+    process.start()
+    found: tuple[float, float, np.ndarray] = ours.recv()
+    process.join()
+    return found
+
+
+def main() -> None:
+    """Run all sizes, print one line each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--max-rows", type=int, default=SIZES[-1][0])
+    asked = parser.parse_args()
+    print(machine.facts())
+    print(f"{'rows':>7}{'columns':>9}{'ours s':>9}{'sklearn s':>11}{'ours MB':>9}{'sklearn MB':>12}  apart")
+    for n, d in SIZES:
+        if n > asked.max_rows:
+            continue
+        own_s, own_mb, own = measure(ours_pca, n, d)
+        other_s, other_mb, other = measure(sklearn_pca, n, d)
+        apart = float(np.abs(own - other).max() / np.abs(other).max())
+        print(f"{n:7}{d:9}{own_s:9.2f}{other_s:11.2f}{own_mb:9.0f}{other_mb:12.0f}  {apart:.1e}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
