@@ -1,1 +1,1 @@
-"""What is measured, against whom, on the same work; each module is a command: ``python -m benchmarks.NAME --help``."""
+"""What is measured, against whom, on the same work; ``lf bench NAME --help`` tells what can be set."""

@@ -27,5 +27,5 @@ def facts() -> str:
 
 
 def _processor() -> str:
-    instructions = getattr(torch.cpu, "get_capabilities", dict)()
+    instructions: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return str(instructions.get("cpu_name") or platform.processor() or platform.machine())

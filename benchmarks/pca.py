@@ -1,6 +1,6 @@
 """Our chunked PCA beside scikit-learn's, on the same float32 rows: seconds, peak memory, agreement.
 
-uv run python -m benchmarks.pca
+uv run lf bench pca
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,13 @@ def measure(function: Callable[..., np.ndarray], n: int, d: int) -> tuple[float,
     return found
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run all sizes, print one line each."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="lf bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--max-rows", type=int, default=SIZES[-1][0])
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     print(machine.facts())
     print(f"{'rows':>7}{'columns':>9}{'ours s':>9}{'sklearn s':>11}{'ours MB':>9}{'sklearn MB':>12}  apart")
     for n, d in SIZES:

@@ -1,7 +1,7 @@
 """Every stage once, in a folder of its own: seconds, peak memory, rows, and the figures the run is judged by.
 
-    uv run python -m benchmarks.run_pipeline
-    uv run python -m benchmarks.run_pipeline -S data.source=ffpp -S data.root=/where/it/lies -S sampling.n=6
+    uv run lf bench pipeline
+    uv run lf bench pipeline -S data.source=ffpp -S data.root=/where/it/lies -S sampling.n=6
 
 The stages run as `dvc repro` runs them, one process each, without what DVC itself takes.
 """
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ from pipeline.schemas import TABLES
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, run, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="lf bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("-S", dest="changes", metavar="KEY=VALUE", action="append", default=[], help="a setting")
     parser.add_argument("--keep", type=Path, help="folder to run in and to keep (a temporary one by default)")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     print(machine.facts())
     if asked.keep:
         _run(asked.keep, asked.changes)

@@ -48,6 +48,9 @@ STAGES = {
     "report": ("pipeline.stages.report", "Write reports/report.html."),
 }
 
+# What `lf bench` is told -> module of benchmarks/.
+BENCHMARKS = {"invert": "invert", "pca": "pca", "pipeline": "run_pipeline"}
+
 
 def _setup_logging(paths: Paths, command: str) -> Path:
     """Messages to standard error, everything to a file."""
@@ -120,6 +123,17 @@ def sample(
     paths = Paths()
     _setup_logging(paths, "sample")
     module.run(out, seed=seed)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def bench(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A module of benchmarks/: " + ", ".join(BENCHMARKS) + ".")],
+) -> None:
+    """Measure, beside what others do; `lf bench NAME --help` tells what can be set."""
+    if name not in BENCHMARKS:
+        raise UserError(f"no benchmark '{name}'; there are: {', '.join(BENCHMARKS)}")
+    importlib.import_module(f"benchmarks.{BENCHMARKS[name]}").main(context.args)
 
 
 @weights_app.command("list")

@@ -57,7 +57,7 @@ def run(params: Params, paths: Paths) -> None:
             "set faces.size_px: 256, or leave 'wplus' out of spaces"
         )
     hashes = {name: weights.sha256(name) for name in _WEIGHTS}
-    inverter = _inverter(current)
+    inverter = load_inverter(current)
     meta = current.meta(hashes, inverter_id=inverter.inverter_id, perceptual=inverter.perceptual.name)
     folder = paths.work("invert", meta["fingerprint"])
     codes = Shards(folder, name="wplus", meta=meta)
@@ -83,7 +83,7 @@ def run(params: Params, paths: Paths) -> None:
     counts.log("invert")
 
 
-def _inverter(current: Run) -> Inverter:
+def load_inverter(current: Run) -> Inverter:
     """Load and verify all networks; the id names generator, encoder, steps and loss."""
     wanted = current.params.invert
     allow = current.params.weights.allow_noncommercial

@@ -96,3 +96,16 @@ def test_weights_are_listed_with_their_terms(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "mobile-ffhq-1024" in done.stdout
     assert "non-commercial" in done.stdout
+
+
+def test_a_benchmark_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    done = lf("bench", "speed", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no benchmark 'speed'; there are: invert, pca, pipeline" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["invert", "pca", "pipeline"])
+def test_every_benchmark_tells_what_can_be_set(name: str, tmp_path: Path) -> None:
+    done = lf("bench", name, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "uv run lf bench" in done.stdout

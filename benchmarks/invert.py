@@ -1,0 +1,148 @@
+"""Ways from a face to a W+ code, side by side on the same faces: seconds and memory they take, quality they reach.
+
+    uv run lf bench invert --faces FOLDER --n-faces 20 --methods mean encoder encoder+20 projector+100
+
+FOLDER holds aligned 256 px faces that nothing was fitted to. Quality is that of the full generator's image of the code.
+"projector+N" is NVIDIA's projector (`benchmarks.projector`): W, full generator, N steps. Each method runs in a process
+of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks import machine
+from benchmarks.projector import project
+from inversion.memory import keep_freed_memory
+from inversion.optimise import invert
+from inversion.pixels import to_unit
+from inversion.quality import measure
+from pipeline import params
+from pipeline.paths import Paths
+from pipeline.stages.invert import STAGE, Inverter, load_inverter
+
+DEFAULT_METHODS = ("mean", "encoder", "mean+20", "encoder+20", "mean+100", "encoder+100", "projector+100")
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one method took and reached."""
+
+    method: str
+    seconds_per_face: float
+    peak_gb: float
+    perceptual: np.ndarray
+    mse_unit: np.ndarray
+    psnr_db: np.ndarray
+    w_distance_std: np.ndarray
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, run each method, print one line each."""
+    parser = argparse.ArgumentParser(
+        prog="lf bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--faces", type=Path, required=True, help="folder of aligned 256 px faces")
+    parser.add_argument("--n-faces", type=int, default=20, help="the last so many of them by name")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--methods", nargs="+", default=list(DEFAULT_METHODS))
+    asked = parser.parse_args(arguments)
+    files = sorted(f for f in asked.faces.iterdir() if f.suffix.lower() in SUFFIXES)[-asked.n_faces :]
+    if not files:
+        sys.exit(f"{asked.faces} holds no {', '.join(sorted(SUFFIXES))}")
+    print(machine.facts())
+    print(
+        f"{len(files)} faces, {files[0].name} to {files[-1].name}, batches of {asked.batch_size}; mean, 95 % interval"
+    )
+    print(f"{'method':16}{'s/face':>9}{'peak GB':>9}{'perceptual':>24}{'MSE':>9}{'PSNR dB':>9}{'std from mean':>15}")
+    for method in asked.methods:
+        found = _in_own_process(method, files, asked.batch_size)
+        low, high = _interval(found.perceptual)
+        print(
+            f"{method:16}{found.seconds_per_face:9.3f}{found.peak_gb:9.2f}"
+            f"{f'{found.perceptual.mean():.4f} [{low:.4f}, {high:.4f}]':>24}{found.mse_unit.mean():9.4f}"
+            f"{found.psnr_db.mean():9.2f}{found.w_distance_std.mean():15.3f}",
+            flush=True,
+        )
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean over faces, by bootstrap."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(0, len(values), (2000, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _in_own_process(method: str, files: list[Path], batch_size: int) -> Outcome:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(theirs, method, files, batch_size))
+    process.start()
+    theirs.close()
+    try:
+        found: Outcome = ours.recv()
+    except EOFError:
+        sys.exit(f"{method} failed: see above")
+    process.join()
+    return found
+
+
+def _run(pipe: Any, method: str, files: list[Path], batch_size: int) -> None:
+    keep_freed_memory()
+    current = STAGE.run(params.load(Paths().params), Paths())
+    inverter = load_inverter(current)
+    faces = to_unit(np.stack([np.asarray(Image.open(f).convert("RGB")) for f in files])).to(current.device)
+    _codes(method, faces[:1], inverter, warm_up=True)
+    started_s = time.perf_counter()
+    codes = torch.cat([_codes(method, batch, inverter) for batch in faces.split(batch_size)])
+    seconds = time.perf_counter() - started_s
+    if current.device == "cuda":
+        peak = torch.cuda.max_memory_allocated()
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    quality = measure(faces, codes, generator=inverter.exact, perceptual=inverter.perceptual)
+    values = [getattr(quality, n).cpu().numpy() for n in ("perceptual", "mse_unit", "psnr_db", "w_distance_std")]
+    pipe.send(Outcome(method, seconds / len(faces), peak / 1e9, *values))
+
+
+def _codes(method: str, faces: Tensor, inverter: Inverter, *, warm_up: bool = False) -> Tensor:
+    """Codes of one batch; `warm_up` takes at most one step: page faults and first calls are not what is measured."""
+    start, _, n = method.partition("+")
+    steps = min(int(n or 0), 1) if warm_up else int(n or 0)
+    if start == "projector":
+        return project(faces, generator=inverter.generator, perceptual=inverter.perceptual, steps=steps, seed=0)
+    if start not in ("mean", "encoder"):
+        sys.exit(f"{method}: expected mean, encoder, mean+N, encoder+N or projector+N")
+    if steps == 0:
+        if start == "encoder":
+            with torch.no_grad():
+                return inverter.encoder(faces)
+        return inverter.exact.mean_w.expand(len(faces), inverter.exact.n_channels, -1).clone()
+    found = invert(
+        faces,
+        generator=inverter.generator,
+        head=inverter.head,
+        encoder=inverter.encoder if start == "encoder" else None,
+        perceptual=inverter.perceptual,
+        settings=replace(inverter.settings, steps=steps),
+    )
+    return found.wplus
+
+
+if __name__ == "__main__":
+    main()
