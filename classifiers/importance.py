@@ -78,7 +78,8 @@ def channel_importance(
     y, groups : [n] labels and source groups.
     settings : metric and effort.
     videos : [n] video of each item. Labels are shuffled between videos, all frames of one alike, so that frames keep
-        telling each other apart as they do with true labels; None: items of one group and label count as one video.
+        telling each other apart as they do with true labels, and within groups or between groups of as many videos;
+        None: items of one group and label count as one video.
     model_factory : seed -> untrained model; None: the random forest with ``settings.n_trees`` trees, its answer
         corrected to equal classes except for the metric ``accuracy``, which rewards the majority as it is.
 
@@ -102,7 +103,7 @@ def channel_importance(
         grouped_folds(group, labels, n_folds=settings.n_folds, seed=settings.seed + r)
         for r in range(settings.n_repeats)
     ]
-    shuffled = [_shuffled(labels, unit, f, settings.seed + r) for r, f in enumerate(fold)]
+    shuffled = [_shuffled(labels, unit, group, f, settings.seed + r) for r, f in enumerate(fold)]
     study = _Study(settings, labels, group, len(names), fold, shuffled, model_factory or _forest(settings))
     return (study.row(c, codes_3d[:, c]) for c in range(n_channels))
 
@@ -170,12 +171,24 @@ def _units(y: IntArray, group: IntArray, videos: Groups | None) -> IntArray:
     return unit
 
 
-def _shuffled(y: IntArray, unit: IntArray, fold: IntArray, seed: int) -> IntArray:
-    """Labels permuted over units, such that every fold's training rows still hold both classes."""
+def _shuffled(y: IntArray, unit: IntArray, group: IntArray, fold: IntArray, seed: int) -> IntArray:
+    """Labels permuted such that every fold's training rows still hold both classes.
+
+    Groups of as many videos swap their labels, then each group shuffles its own: so every group keeps a composition
+    that occurs. Were labels permuted over all videos, groups would come out unbalanced, a fold's own share of fakes
+    would be the opposite of its training rows', and scores would fall below chance for that reason alone.
+    """
     first = np.unique(unit, return_index=True)[1]
+    labels, group_of = y[first], group[first]
+    members = [np.flatnonzero(group_of == g) for g in np.unique(group_of)]
     rng = np.random.default_rng(seed)
     for _ in range(MAX_SHUFFLES):
-        shuffled = rng.permutation(y[first])[unit]
+        moved = labels.copy()
+        for size in {len(m) for m in members}:
+            alike = [m for m in members if len(m) == size]
+            for k, source in enumerate(rng.permutation(len(alike))):
+                moved[alike[k]] = rng.permutation(labels[alike[source]])
+        shuffled = moved[unit]
         if all(len(np.unique(shuffled[fold != k])) == 2 for k in np.unique(fold)):
             return shuffled
     raise ValueError(f"No shuffling of {len(first)} videos leaves both classes in every fold's training rows.")

@@ -8,6 +8,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pipeline import params as params_module
@@ -16,9 +17,11 @@ from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
 
-# A machine too small for the default run is told before it starts; the run was measured to peak at 4.2 GB.
+# A machine too small for the default run is told before it starts; the run was measured to peak at 5.0 GB.
 MIN_MEMORY_GB = 6.0
 MIN_DISK_GB = 2.0
+GENERATOR_COMPARED_PX = 256
+N_PROBED_FILES = 50
 
 _PACKAGES = (
     "torch",
@@ -54,7 +57,7 @@ def examine(paths: Paths) -> list[Check]:
     checks.append(
         Check("settings", "ok", f"profile {settings.profile}, source {settings.data.source}, seed {settings.seed}")
     )
-    return [*checks, *_device(settings), *_weights(settings), *_data(settings, paths)]
+    return [*checks, *_device(settings), *_workers(settings), *_weights(settings), *_data(settings, paths)]
 
 
 def _machine() -> Iterator[Check]:
@@ -100,16 +103,32 @@ def _device(settings: Params) -> Iterator[Check]:
     yield Check("device", "ok", f"{device} (device: {settings.device}){slow}")
 
 
+def _workers(settings: Params) -> Iterator[Check]:
+    """Whether the Dask scheduler of the settings answers; nothing where there is none to ask."""
+    if settings.workers.scheduler is None:
+        return
+    from distributed import Client
+
+    try:
+        with Client(settings.workers.scheduler, timeout=5) as client:
+            n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+    except (OSError, TimeoutError, ValueError) as error:
+        yield Check("workers", "MISSING", f"no Dask scheduler answers at {settings.workers.scheduler} ({error})")
+        return
+    state: Literal["ok", "MISSING"] = "ok" if n_workers else "MISSING"
+    yield Check("workers", state, f"{n_workers} workers at {settings.workers.scheduler}")
+
+
 def needed_weights(settings: Params) -> list[str]:
     """Registered weight sets the settings lead to."""
     names: list[str] = []
     if "wplus" in settings.spaces:
         names += ["mobile-ffhq-1024", "mobile-head", "mobile-encoder", "tf_efficientnet_lite0", "stlpips-alex"]
-    elif settings.embed.network in weights.REGISTRY and settings.embed.weights_file is None:
-        names.append(settings.embed.network)
+    if "efficientnet" in settings.spaces and settings.embed.weights_file is None:
+        names += [settings.embed.network] if settings.embed.network in weights.REGISTRY else []
     if settings.faces.detector == "mtcnn" and settings.faces.crop != "whole":
         names.append("mtcnn")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _weights(settings: Params) -> Iterator[Check]:
@@ -122,6 +141,11 @@ def _weights(settings: Params) -> Iterator[Check]:
         entry = weights.get(name)
         kind = "" if entry.commercial_use else "NON-COMMERCIAL; set weights.allow_noncommercial: false to refuse it. "
         yield Check(f"weights {name}", "ok" if entry.commercial_use else "note", f"{kind}{entry.licence}")
+    if "wplus" in settings.spaces and settings.faces.size_px != GENERATOR_COMPARED_PX:
+        finding = f"faces.size_px is {settings.faces.size_px}; 'wplus' needs {GENERATOR_COMPARED_PX}"
+        yield Check("faces", "MISSING", finding)
+    if "efficientnet" not in settings.spaces:
+        return
     file = settings.embed.weights_file
     if file is not None and not file.is_file():
         yield Check("weights embed.weights_file", "MISSING", f"{file} is not there")
@@ -131,6 +155,16 @@ def _weights(settings: Params) -> Iterator[Check]:
             "MISSING",
             f"no package carries '{settings.embed.network}': name its file in embed.weights_file",
         )
+
+
+def _opens(path: Path) -> bool:
+    from pipeline.ingest.video import UnreadableVideo, probe
+
+    try:
+        probe(path)
+    except (UnreadableVideo, OSError):
+        return False
+    return True
 
 
 def _data(settings: Params, paths: Paths) -> Iterator[Check]:
@@ -145,12 +179,16 @@ def _data(settings: Params, paths: Paths) -> Iterator[Check]:
     except CatalogueError as error:
         yield Check("data", "MISSING", str(error))
         return
+    if settings.data.source == "sample" and not settings.weights.allow_noncommercial:
+        yield Check("data licence", "note", "the sample set was drawn by a non-commercial generator (NOTICE)")
     ok = [r for r in records if r.status == "ok"]
     n_real, n_fake = (sum(r.label == label for r in ok) for label in (0, 1))
     n_groups = len({r.source_group for r in ok})
     text = f"{len(ok)} of {len(records)} files usable: {n_real} real, {n_fake} fake, {n_groups} source groups"
     if not ok:
         yield Check("data", "MISSING", text)
+    elif not any(_opens(r.path) for r in ok[:N_PROBED_FILES]):
+        yield Check("data", "MISSING", f"{text}, but none of the first {len(ok[:N_PROBED_FILES])} can be decoded")
     elif not (n_real and n_fake):
         yield Check("data", "note", f"{text}; with one class maps and clusters are made, classifiers are not")
     else:

@@ -209,6 +209,8 @@ class Params(_Section):
 
 # Where and on how many processes work is done is not part of what a result depends on.
 EXECUTION_ONLY = frozenset({"device", "workers"})
+# Nor is which licences are accepted (a refusal has no result), nor which other spaces are wanted: pieces are per space.
+_NOT_IN_RESULT = EXECUTION_ONLY | {"weights", "spaces"}
 
 
 class StageParams:
@@ -231,8 +233,17 @@ class StageParams:
         return getattr(getattr(self, section), self.profile)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything the stage's result depends on, ready for a fingerprint."""
-        return {s: self._params.model_dump(mode="json")[s] for s in sorted(self._sections) if s not in EXECUTION_ONLY}
+        """Everything a piece of the stage's result depends on, ready for a fingerprint.
+
+        Of settings with a ``quick`` and a ``paper`` column only the one in use is part of it.
+        """
+        dumped = self._params.model_dump(mode="json")
+        unused = "paper" if self._params.profile == "quick" else "quick"
+        settings = {s: dumped[s] for s in sorted(self._sections) if s not in _NOT_IN_RESULT}
+        return {
+            s: {k: v for k, v in value.items() if k != unused} if isinstance(value, dict) else value
+            for s, value in settings.items()
+        }
 
 
 def load(path: Path) -> Params:

@@ -54,7 +54,7 @@ class Shards:
             return False
         try:
             pq.read_metadata(path)
-        except pa.ArrowInvalid:
+        except (pa.ArrowException, OSError):
             return False
         return True
 

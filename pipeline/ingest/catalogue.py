@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +14,7 @@ from pipeline.ingest.groups import Groups
 from pipeline.ingest.records import CatalogueError, VideoRecord
 from pipeline.ingest.video import content_id
 
-__all__ = ["SOURCES", "CatalogueError", "VideoRecord", "identify", "scan", "summary"]
+__all__ = ["SOURCES", "CatalogueError", "VideoRecord", "identify", "scan"]
 
 _LAYOUTS: dict[str, Callable[[Path], list[VideoRecord]]] = {
     "folder": layouts.folder,
@@ -113,14 +113,3 @@ def _settle(record: VideoRecord, digest: str | None, reason: str | None, groups:
         digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
     record = replace(record, video_id=digest, source_group=groups.find(record.source_group))
     return record if reason is None else replace(record, status="rejected", reason=reason)
-
-
-def summary(records: Iterable[VideoRecord]) -> str:
-    """Counts in one line: files, how many are usable by label and in how many groups, how many are not by status."""
-    records = list(records)
-    usable = [record for record in records if record.status == "ok"]
-    n_fake = sum(record.label == 1 for record in usable)
-    n_groups = len({record.source_group for record in usable})
-    text = f"{len(records)} files: {len(usable) - n_fake} real and {n_fake} fake usable, in {n_groups} groups"
-    others = Counter(record.status for record in records if record.status != "ok")
-    return "; ".join([text, *(f"{count} {status}" for status, count in sorted(others.items()))])

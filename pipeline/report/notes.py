@@ -33,10 +33,10 @@ LIMITS = (
 def _one_class(table: pd.DataFrame) -> str | None:
     labels = {int(v) for v in table["label"].dropna()}
     if not labels:
-        return "No video has a label: nothing can be learned or measured, only mapped."
+        return "No usable video has a label: nothing can be learned or measured, only mapped."
     if len(labels) == 1:
         only = "real" if labels == {0} else "fake"
-        return f"All labelled videos are {only}: no classifier can be trained or judged on one class."
+        return f"All usable labelled videos are {only}: no classifier can be trained or judged on one class."
     return None
 
 
@@ -46,7 +46,7 @@ def material_warnings(videos: pd.DataFrame | None, faces: pd.DataFrame | None) -
     if videos is not None and not videos.empty:
         if videos["dataset"].eq("sample").any():
             out.append(SAMPLE_NOTICE)
-        if sentence := _one_class(videos):
+        if sentence := _one_class(videos[videos["status"].eq("ok")]):
             out.append(sentence)
         n_bad = int(videos["status"].ne("ok").sum())
         if n_bad:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -71,8 +71,3 @@ class Run:
             "weights": dict(weights),
             **more,
         }
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    """Split into runs of at most ``size``."""
-    return (items[i : i + size] for i in range(0, len(items), size))

@@ -24,8 +24,9 @@ STAGE = Stage(
 def run(params: Params, paths: Paths) -> None:
     """Write the ``embeddings`` table, one piece per batch of faces."""
     current = STAGE.run(params, paths)
-    if "efficientnet" not in current.params.spaces:
-        tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=current.meta())
+    batches = FaceBatches(paths.table("faces"), batch_size=current.params.embed.batch_size)
+    if "efficientnet" not in current.params.spaces or batches.none:
+        tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=current.meta(reason=batches.none))
         return
     embedder = _embedder(current, paths)
     meta = current.meta(
@@ -34,7 +35,6 @@ def run(params: Params, paths: Paths) -> None:
         n_dims=embedder.n_dims,
     )
     shards = Shards(paths.work("embed", meta["fingerprint"]), name="embeddings", meta=meta)
-    batches = FaceBatches(paths.table("faces"), batch_size=current.params.embed.batch_size)
     counts = Counts("faces")
     keys = []
     for batch in bar(batches, total=len(batches), what="embed", unit="batch"):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 from dataclasses import asdict
 
 import numpy as np
-import pandas as pd
 
 from classifiers.bootstrap import MetricRow, constant_answer, group_mean
 from classifiers.bootstrap import evaluate as metrics_of
-from classifiers.metrics import roc_points
 from pipeline import tables
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import bar
+from pipeline.stages import dvc_files
 from pipeline.stages.common import Run, Stage
 
 STAGE = Stage(
@@ -25,7 +22,6 @@ STAGE = Stage(
     inputs=("predictions", "faces"),
 )
 log = logging.getLogger("latentforensics")
-_HEADLINE = ("roc_auc", "balanced_accuracy", "accuracy", "log_loss")
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -48,8 +44,8 @@ def run(params: Params, paths: Paths) -> None:
     rows += [row for part in baselines.values() for row in part]
     reason = tables.metadata(paths.table("predictions")).get("reason")
     tables.write_rows(rows, paths.table("metrics"), name="metrics", meta=current.meta(reason=reason))
-    _write_plots(predictions, paths)
-    _write_headline(rows, paths)
+    dvc_files.write_plots(predictions, paths)
+    dvc_files.write_headline(rows, paths)
     log.info(
         "evaluate: %d metrics of %d classifiers", len(rows), len(predictions[["space", "model"]].drop_duplicates())
     )
@@ -78,34 +74,3 @@ def _coverage(current: Run, paths: Paths) -> MetricRow:
         n_boot=current.params.evaluate.n_boot,
         seed=current.params.seed,
     )
-
-
-def _write_plots(predictions: pd.DataFrame, paths: Paths) -> None:
-    """ROC points and confusion rows per video for ``dvc plots``, which draws each file as one curve."""
-    for folder in (paths.plots / "roc", paths.plots / "confusion"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    # Validation rows may have been used for choices; what is shown are rows that no choice has seen.
-    video = predictions[(predictions["level"] == "video") & predictions["split"].isin(["cv", "test"])]
-    for (space, model), part in video.groupby(["space", "model"]):
-        confusion = {
-            "actual": np.where(part["label"] == 1, "fake", "real"),
-            "predicted": np.where(part["p_fake"] >= 0.5, "fake", "real"),
-        }
-        pd.DataFrame(confusion).to_csv(paths.plots / "confusion" / f"{space}-{model}.csv", index=False)
-        if part["label"].nunique() == 2:
-            fpr, tpr, _ = roc_points(part["label"].to_numpy(), part["p_fake"].to_numpy())
-            pd.DataFrame({"fpr": fpr, "tpr": tpr}).to_csv(paths.plots / "roc" / f"{space}-{model}.csv", index=False)
-
-
-def _write_headline(rows: list[dict[str, object]], paths: Paths) -> None:
-    """Video-level metrics and coverage for ``dvc metrics``."""
-    headline: dict[str, object] = {}
-    for row in rows:
-        if row["metric"] == "coverage":
-            headline["coverage"] = row["value"]
-        elif row["level"] == "video" and row["split"] in ("cv", "test") and row["metric"] in _HEADLINE:
-            place = headline.setdefault(f"{row['space']}-{row['model']}", {})
-            assert isinstance(place, dict)
-            place[str(row["metric"])] = row["value"]
-    paths.metrics_json.write_text(json.dumps(headline, indent=2) + "\n", encoding="utf-8")

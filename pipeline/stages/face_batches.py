@@ -12,7 +12,6 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from pipeline import runinfo, tables
-from pipeline.errors import UserError
 from pipeline.ingest.faces import decode_image
 
 
@@ -35,15 +34,18 @@ class FaceBatch:
 
 
 class FaceBatches:
-    """All usable faces of a project, ``batch_size`` at a time; UserError where there is none."""
+    """All usable faces of a project, ``batch_size`` at a time; maybe none."""
 
     def __init__(self, folder: Path, *, batch_size: int) -> None:
         self.folder = folder
         self.batch_size = batch_size
         status = tables.read(folder, "faces", columns=["status"]).column("status")
         self.n_faces = pc.sum(pc.equal(status, "ok")).as_py() or 0
-        if not self.n_faces:
-            raise UserError("no usable face in data/faces: see its status and reason columns")
+
+    @property
+    def none(self) -> str | None:
+        """Why there is nothing to do, None where there is."""
+        return None if self.n_faces else "no usable face: the faces table tells status and reason of every frame"
 
     def __len__(self) -> int:
         return -(-self.n_faces // self.batch_size)

@@ -43,21 +43,25 @@ class Features:
 
 
 def load(paths: Paths, space: str) -> Features:
-    """Read one space; UserError where its table is missing, empty or holds codes of several makers."""
+    """Read one space; empty where its table is; UserError where that is missing or holds vectors of several makers."""
     name, column = _SOURCE[space]
     id_column = "inverter_id" if name == "wplus" else "embedder_id"
     data = tables.read(paths.table(name), name, columns=["face_id", id_column, column])
     data = data.filter(pc.is_valid(data.column(column)))
+    if data.num_rows == 0:
+        return Features(space, np.zeros((0, 1), np.float32), _known(paths).iloc[:0].reset_index(), "")
     makers = pc.unique(data.column(id_column)).to_pylist()
     if len(makers) != 1:
         raise UserError(
             f"table '{name}' holds vectors of {len(makers)} makers ({makers}), expected one: run `dvc repro`"
         )
-    known = tables.read_pandas(
-        paths.table("faces"), "faces", columns=["face_id", "video_id", "label", "source_group"]
-    ).set_index("face_id")
-    faces = known.loc[data.column("face_id").to_pylist()].reset_index()
+    faces = _known(paths).loc[data.column("face_id").to_pylist()].reset_index()
     return Features(space, _matrix(data.column(column)), faces, makers[0])
+
+
+def _known(paths: Paths) -> pd.DataFrame:
+    columns = ["face_id", "video_id", "label", "source_group"]
+    return tables.read_pandas(paths.table("faces"), "faces", columns=columns).set_index("face_id")
 
 
 def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:

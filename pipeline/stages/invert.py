@@ -47,9 +47,10 @@ class Inverter:
 def run(params: Params, paths: Paths) -> None:
     """Write the ``wplus`` and ``reconstructions`` tables, one piece per batch of faces."""
     current = STAGE.run(params, paths)
-    if "wplus" not in current.params.spaces:
+    batches = FaceBatches(paths.table("faces"), batch_size=current.params.invert.batch_size)
+    if "wplus" not in current.params.spaces or batches.none:
         for name in ("wplus", "reconstructions"):
-            tables.write_rows([], paths.table(name), name=name, meta=current.meta())
+            tables.write_rows([], paths.table(name), name=name, meta=current.meta(reason=batches.none))
         return
     if current.params.faces.size_px != 256:
         raise UserError(
@@ -62,7 +63,6 @@ def run(params: Params, paths: Paths) -> None:
     folder = paths.work("invert", meta["fingerprint"])
     codes = Shards(folder, name="wplus", meta=meta)
     images = Shards(folder / "images", name="reconstructions", meta=meta)
-    batches = FaceBatches(paths.table("faces"), batch_size=current.params.invert.batch_size)
     counts = Counts("faces")
     keys = []
     for batch in bar(batches, total=len(batches), what="invert", unit="batch"):

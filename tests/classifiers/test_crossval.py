@@ -150,12 +150,28 @@ def test_shuffling_keeps_frames_of_a_video_together():
     _, y, group, video = planted()
     fold = grouped_folds(group, y, n_folds=3, seed=0)
     for unit in (_units(y, group, video), _units(y, group, None)):
-        shuffled = _shuffled(y, unit, fold, seed=1)
+        shuffled = _shuffled(y, unit, group, fold, seed=1)
         assert (shuffled != y).any()
         for u in np.unique(unit):
             assert len(set(shuffled[unit == u])) == 1
     with pytest.raises(ValueError, match="hold both labels"):
         _units(y, group, group)
+
+
+def test_shuffling_leaves_the_mix_of_classes_in_groups():
+    """Else a fold's share of fakes would be the opposite of its training rows', and the null fall below chance."""
+    from classifiers.importance import _shuffled
+
+    video = np.arange(60)
+    group, y = video // 3, (video % 3 > 0).astype(np.int64)  # one real and two fakes each
+    alone = np.concatenate([group, [20, 21]])  # and two groups of one video
+    labels = np.concatenate([y, [0, 1]])
+    for seed in range(20):
+        fold = grouped_folds(alone, labels, n_folds=3, seed=seed)
+        shuffled = _shuffled(labels, np.arange(62), alone, fold, seed=seed)
+        assert (np.bincount(group, weights=shuffled[:60]) == 2).all()
+        assert sorted(shuffled[60:]) == [0, 1]
+        assert (shuffled != labels).any()
 
 
 def test_importance_refuses_what_it_cannot_measure():

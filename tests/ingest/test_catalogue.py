@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.catalogue import VideoRecord, identify, scan, summary
+from pipeline.ingest.catalogue import VideoRecord, identify, scan
 from pipeline.ingest.sampling import frame_indices
 from pipeline.ingest.video import TruncatedVideo, UnreadableVideo, content_id, probe, read_frames
 from tests.ingest.media import write_hostile_folder, write_metadata, write_video
@@ -136,15 +136,6 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         pytest.skip("the superuser may read everything")
     [record] = scan("folder", tmp_path)
     assert (record.status, record.reason) == ("unreadable", "the file cannot be read: permission denied")
-
-
-def test_summary_counts(hostile: tuple[Path, dict[str, tuple[str, str]]]) -> None:
-    records = scan("folder", hostile[0], hash_files=False)
-    text = summary(records)
-    n_rejected = sum(record.status == "rejected" for record in records)
-    assert text.startswith(f"{len(records)} files: ")
-    assert f"; {n_rejected} rejected; " in text
-    assert summary([]) == "0 files: 0 real and 0 fake usable, in 0 groups"
 
 
 def test_shared_sets_have_no_unexpected_rows(shared_data: Path) -> None:

@@ -88,3 +88,24 @@ def test_a_stage_cannot_read_what_it_did_not_declare() -> None:
         _ = stage.faces
     with pytest.raises(KeyError, match="colours"):
         params.StageParams(loaded, ("colours",))
+
+
+def test_a_result_depends_on_what_is_used_alone(tmp_path: Path, raw: dict) -> None:
+    def fingerprinted(**changes: object) -> dict:
+        settings = yaml.safe_load(yaml.safe_dump(raw))
+        for key, value in changes.items():
+            place = settings
+            *sections, last = key.split("__")
+            for section in sections:
+                place = place[section]
+            place[last] = value
+        sections = ("seed", "device", "profile", "spaces", "invert", "weights")
+        return params.StageParams(params.load(write(tmp_path, settings)), sections).as_dict()
+
+    before = fingerprinted()
+    assert fingerprinted(invert__paper__steps=7) == before
+    assert fingerprinted(spaces=["wplus"]) == before
+    assert fingerprinted(weights__allow_noncommercial=False) == before
+    assert fingerprinted(invert__quick__steps=7) != before
+    assert fingerprinted(profile="paper") != before
+    assert fingerprinted(seed=1) != before

@@ -43,6 +43,18 @@ def test_a_piece_cut_short_by_the_power_going_counts_as_not_done(shards: Shards)
     assert shards.done("p0")
 
 
+@pytest.mark.parametrize("place", [-20, -60, -200, -8])
+def test_a_piece_with_a_garbled_footer_counts_as_not_done(shards: Shards, place: int) -> None:
+    shards.write("p0", [row("a")])
+    file = shards.path("p0")
+    content = bytearray(file.read_bytes())
+    content[place : place + 4] = b"\xff\xff\xff\x7f"
+    file.write_bytes(content)
+    if not shards.done("p0"):
+        shards.write("p0", [row("a")])
+    assert shards.done("p0")
+
+
 def test_a_table_is_not_made_while_pieces_are_missing(tmp_path: Path, shards: Shards) -> None:
     shards.write("p0", [row("a")])
     with pytest.raises(RuntimeError, match="1 pieces are not finished"):

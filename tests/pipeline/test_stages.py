@@ -19,7 +19,6 @@ from PIL import Image
 
 from pipeline import tables
 from pipeline.cli import STAGES
-from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 from tests.conftest import REPOSITORY
@@ -152,7 +151,7 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_tables(
     else:
         # The killed process and this one may sum in another order; codes are of size 1, a step is of size 0.1.
         difference = np.abs(np.stack(ours["wplus"]) - np.stack(undisturbed["wplus"]))
-        assert difference.mean() < 1e-3
+        assert difference.mean(axis=1).max() < 5e-3
         np.testing.assert_allclose(ours["lpips"], undisturbed["lpips"], atol=5e-3)
 
 
@@ -226,16 +225,19 @@ def test_bad_files_get_a_row_with_a_reason_and_the_run_goes_on(tmp_path: Path) -
     assert paths.report_html.is_file()
 
 
-def test_a_folder_without_any_face_stops_with_the_counts(tmp_path: Path) -> None:
+def test_a_folder_without_any_face_gets_its_report(tmp_path: Path) -> None:
     paths = project.make(tmp_path, people=[])
-    expected = write_hostile_folder(tmp_path / "case")
-    assert expected
-    project.run(paths, "videos", "faces")
-    with pytest.raises(UserError, match="no usable face"):
-        project.run(paths, "embed")
+    assert write_hostile_folder(tmp_path / "case")
+    project.run(paths)
+    for name in ("wplus", "embeddings"):
+        assert tables.read(paths.table(name), name).num_rows == 0
+        assert "no usable face" in tables.metadata(paths.table(name))["reason"]
+    metrics = tables.read_pandas(paths.table("metrics"), "metrics").set_index("metric")
+    assert metrics.loc["coverage", "value"] == 0
+    assert "no usable face" in paths.report_html.read_text(encoding="utf-8")
 
 
 def test_the_stages_are_thin() -> None:
     for module, _ in STAGES.values():
         file = REPOSITORY / (module.replace(".", "/") + ".py")
-        assert len(file.read_text().splitlines()) <= 170, file
+        assert len(file.read_text().splitlines()) <= 160, file

@@ -60,3 +60,12 @@ def test_an_organisation_can_refuse_noncommercial_weights() -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"known: .*mtcnn"):
         weights.get("stylegan9")
+
+
+def test_the_embedder_and_the_registry_know_the_same_files() -> None:
+    from embeddings.weights import PACKAGED
+
+    for name, (package, path, sha256) in PACKAGED.items():
+        entry = weights.get(name)
+        assert entry.package == package
+        assert [(f.path, f.sha256) for f in entry.files] == [(path, sha256)]

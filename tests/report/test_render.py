@@ -143,7 +143,7 @@ def test_one_class_gives_no_curve_and_no_crash(tmp_path: Path) -> None:
             row.update(value=None, ci_low=None, ci_high=None, reason="one class only")
         material.write(tmp_path, name, table)
     text = Page(render(gather(Paths(tmp_path), RUN))).text
-    assert "All labelled videos are fake" in text
+    assert "All usable labelled videos are fake" in text
     assert "no model has a ROC-AUC" in text
     assert "one class only" in text
 

@@ -87,7 +87,7 @@ def test_warnings_name_one_class_few_frames_and_the_sample_set() -> None:
     one_class = pd.DataFrame([video(1), video(1, "rejected", "sample")])
     found = notes.material_warnings(one_class, faces([("a", 0, "ok"), ("a", 1, "no_face")]))
     assert found[0] == notes.SAMPLE_NOTICE
-    assert "All labelled videos are fake" in found[1]
+    assert "All usable labelled videos are fake" in found[1]
     assert found[2].startswith("1 of 2 catalogued files")
     assert found[3].startswith("Face coverage is 50.0% (1 of 2 sampled frames)")
     assert notes.material_warnings(pd.DataFrame([video(0), video(1)]), None) == []
