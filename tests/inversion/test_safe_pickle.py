@@ -45,10 +45,10 @@ RUN = f"os.environ.update({MARKER}='1')"
 HOSTILE = {
     "os.system": (pickle.dumps(Evil(os.system, "true")), r"asks for '(posix|nt)\.system'"),
     "eval": (pickle.dumps(Evil(eval, f"__import__('os').{RUN[3:]}")), r"asks for 'builtins\.eval'"),
-    "exec, protocol 0": (pickle.dumps(Evil(exec, f"import os; {RUN}"), 0), r"asks for '__builtin__\.exec'|builtins\.exec"),
+    "exec, protocol 0": (pickle.dumps(Evil(exec, f"import os; {RUN}"), 0), r"asks for '__builtin__\.exec'"),
     "getattr": (b"cbuiltins\ngetattr\n(cos\nenviron\nVupdate\ntR.", r"asks for 'builtins\.getattr'"),
     "posix.system by STACK_GLOBAL": (stack_global("posix", "system", end=b"\x8c\x04true\x85R."), r"'posix\.system'"),
-    "a dotted name": (stack_global("torch_utils.persistence", "_reconstruct_persistent_obj.__globals__"), "__globals__'"),
+    "a dotted name": (stack_global("torch._utils", "_rebuild_tensor_v2.__globals__"), "__globals__'"),
     "a name with a trailing dot": (stack_global("torch", "FloatStorage.mro"), r"'torch\.FloatStorage\.mro'"),
     "a module as a name": (stack_global("numpy", "f2py.os"), r"'numpy\.f2py\.os'"),
     "pickle inside": (pickle.dumps(Evil(pickle.loads, b"N.")), r"asks for '_pickle\.loads'"),
@@ -58,7 +58,7 @@ HOSTILE = {
     "a call of a mentioned class": (b"ctorch\nFloatStorage\n(I9\ntR.", r"calls 'torch\.FloatStorage'"),
     "NEWOBJ of a function": (b"ctorch._utils\n_rebuild_parameter\n)\x81.", "creates an object of 'torch"),
     "BUILD on a class": (b"ctorch\nFloatStorage\n}b.", r"sets the state of 'torch\.FloatStorage'"),
-    "BUILD on a function": (b"ctorch.device\n(N}Vx\nNstb.".replace(b"torch.device", b"torch\ndevice", 1), "sets the state of 'torch.device'"),
+    "BUILD on a function": (b"ctorch\ndevice\n(N}Vx\nNstb.", r"sets the state of 'torch\.device'"),
     "slot state on a dict": (b"ccollections\nOrderedDict\n(tR(N}V__class__\nNstb.", "sets the state of a dict"),
     "__setstate__ on a list": (b"(lp0\n}V__setstate__\nNsb.", "sets the state of a list"),
     "an item set on a class": (b"ctorch\nFloatStorage\nV__call__\nNs.", "sets an item of 'torch"),
@@ -70,7 +70,7 @@ HOSTILE = {
     "BINPERSID": (b"Vcommand\nQ.", "outside of it"),
     "NEXT_BUFFER": (b"\x97.", "instruction NEXT_BUFFER"),
     "protocol 200": (b"\x80\xc8N.", "protocol 200"),
-    "a length of 4 exabytes": (b"\x8e" + struct.pack("<Q", 1 << 62) + b"abc.", "damaged: expected 4611686018427387904 bytes"),
+    "a length of 4 exabytes": (b"\x8e" + struct.pack("<Q", 1 << 62) + b"abc.", "damaged: expected 46116860184273879"),
     "a text of 4 exabytes": (b"\x8d" + struct.pack("<Q", 1 << 62) + b"abc.", "damaged"),
     "a bytearray of 4 exabytes": (b"\x96" + struct.pack("<Q", 1 << 62) + b"abc.", "damaged"),
     "a negative length": (b"\x8b" + struct.pack("<i", -5) + b"abc.", "damaged"),
@@ -129,10 +129,10 @@ def tensor_pickle(storage: bytes, offset: int, shape: tuple[int, ...], stride: t
     return b"}Vx\nctorch._utils\n_rebuild_tensor_v2\n(" + nested + b"I%d\n" % offset + sizes + b"I00\nNtRs."
 
 
-def read_x(data: bytes, path: Path) -> torch.Tensor:
+def read_x(data: bytes, path: Path, *, max_bytes: int | None = None) -> torch.Tensor:
     path.write_bytes(data)
     content, n_bytes = read_tensor_file(path)
-    return materialise(content, max_bytes=n_bytes)["x"]  # type: ignore[arg-type]
+    return materialise(content, max_bytes=max_bytes or n_bytes)["x"]  # type: ignore[arg-type]
 
 
 def test_a_tensor_written_by_hand_comes_through(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_tensor_written_by_hand_comes_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (tensor_pickle(storage_pickle(1 << 40, b"abcd"), 0, (1 << 40,), (1,)), r"declares 4,398,046,511,104 bytes and 4"),
+        (tensor_pickle(storage_pickle(1 << 40, b"abcd"), 0, (1 << 40,), (1,)), "declares 4,398,046,511,104 bytes"),
         (tensor_pickle(storage_pickle(-1, b""), 0, (1,), (1,)), "does not fit|declares"),
         (tensor_pickle(storage_pickle(2, b"x" * 8), 0, (3,), (1,)), "does not fit its storage of 2"),
         (tensor_pickle(storage_pickle(2, b"x" * 8), -1, (1,), (1,)), "does not fit"),
@@ -153,7 +153,7 @@ def test_a_tensor_written_by_hand_comes_through(tmp_path: Path) -> None:
         (tensor_pickle(storage_pickle(2, b"x" * 8), 0, (1 << 62, 4), (0, 0)), "declare more than the file's"),
         (tensor_pickle(storage_pickle(2, b"x" * 8), 0, (0,), (1,)), "does not fit"),
         (tensor_pickle(storage_pickle(2, b"x" * 8), 0, (1,) * 9, (1,) * 9), "_rebuild_tensor_v2' is given"),
-        (tensor_pickle(storage_pickle(2, b"x" * 8, kind="EvilStorage"), 0, (1,), (1,)), r"asks for 'torch\.EvilStorage'"),
+        (tensor_pickle(storage_pickle(2, b"x" * 8, kind="EvilStorage"), 0, (1,), (1,)), r"'torch\.EvilStorage'"),
         (tensor_pickle(b"N.", 0, (1,), (1,)), "_load_from_bytes' is given"),
         (tensor_pickle(pickle.dumps(Evil(os.system, "true")), 0, (1,), (1,)), "asks for"),
         (tensor_pickle(b"N0" * 600 + b"N.", 0, (1,), (1,)), "more than 1,000 instructions"),
@@ -229,8 +229,9 @@ def test_zip_archives_that_are_not_torchs_are_refused(tmp_path: Path) -> None:
         ({"drop": "data/0"}, "no data for 'data/0'"),
         ({"byteorder": b"big"}, "little-endian"),
     ):
+        bad = rewritten(good, tmp_path / "bad.pt", **changes)  # type: ignore[arg-type]
         with pytest.raises(PickleRefused, match=message):
-            read_x(rewritten(good, tmp_path / "bad.pt", **changes).read_bytes(), tmp_path / "x.pt")  # type: ignore[arg-type]
+            read_x(bad.read_bytes(), tmp_path / "x.pt", max_bytes=10_000)
     data = good.read_bytes()
     with pytest.raises(PickleRefused, match="zip archive is damaged"):
         read_x(data[:1000], tmp_path / "x.pt")
