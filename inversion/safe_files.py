@@ -6,6 +6,7 @@ Three containers are known: a plain pickle with torch storages in it (NVIDIA's n
 """
 
 import io
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ MAX_NESTED_INSTRUCTIONS = 1_000
 #: First number of torch's older format (``torch.serialization.MAGIC_NUMBER``), then its version.
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _ZIP_START = b"PK\x03\x04"
+#: What the standard library raises for damaged archives, found by damaging some thousand.
+_ZIP_ERRORS = (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, struct.error)
 
 
 def read_tensor_file(path: Path) -> tuple[object, int]:
@@ -136,7 +139,7 @@ def _legacy(data: bytes, stream: io.BytesIO, *, max_instructions: int) -> object
 def _zip(data: bytes) -> object:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except _ZIP_ERRORS as error:
         raise PickleRefused(f"the zip archive is damaged: {error}") from error
     members = {member.filename: member for member in archive.infolist()}
     if any(m.compress_type != zipfile.ZIP_STORED or m.file_size != m.compress_size for m in members.values()):
@@ -153,7 +156,7 @@ def _zip(data: bytes) -> object:
             _no_data(name)
         try:
             return archive.read(members[path])
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except _ZIP_ERRORS as error:
             raise PickleRefused(f"the zip archive is damaged: {error}") from error
 
     if f"{roots[0]}/byteorder" in members and read("byteorder") != b"little":

@@ -285,6 +285,30 @@ def test_the_source_text_in_a_pickle_is_never_run(tmp_path: Path) -> None:
         read_network(written(path, {"G_ema": _Call()}))
 
 
+def test_damaged_files_give_one_of_the_two_errors_or_numbers(tmp_path: Path) -> None:
+    """Changed, missing and added bytes in all three containers; 7,500 of them showed two leaks of the zip reader."""
+    toy = Toy(8, 64, 4, 4, 1)
+    tensors = nvidia_tensors(toy)
+    files = [write_nvidia_pickle(tmp_path / "a", toy, tensors), tmp_path / "b", tmp_path / "c"]
+    torch.save(tensors, files[1])
+    torch.save({"g_ema": rosinality_names(tensors)}, files[2], _use_new_zipfile_serialization=False)
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for file in files:
+        good = file.read_bytes()
+        for _ in range(150):
+            damaged = bytearray(good)
+            for place in rng.integers(len(good) - 10, size=rng.integers(1, 6)):
+                start, length = int(place), int(rng.integers(1, 8))
+                damaged[start : start + int(rng.integers(0, 2)) * length] = rng.bytes(int(rng.integers(0, 2)) * length)
+            (tmp_path / "damaged").write_bytes(damaged)
+            try:
+                read_network(tmp_path / "damaged")
+            except (PickleRefused, WeightsError):
+                n_refused += 1
+    assert n_refused > 300
+
+
 class _Call:
     def __reduce__(self) -> tuple[object, ...]:
         return (os.getcwd, ())
