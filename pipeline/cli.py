@@ -143,9 +143,10 @@ def weights_list() -> None:
 
     for entry in weights.REGISTRY.values():
         what, problem = weights.state(entry)
-        size_mb = sum(f.size_bytes for f in entry.files) / 1e6
+        sizes = [f.size_bytes for f in entry.files if f.size_bytes is not None]
+        size = f"{sum(sizes) / 1e6:.1f} MB" if sizes else "size not published"
         typer.echo(
-            f"{entry.name}  [{what}]  {size_mb:.1f} MB\n    {entry.what}\n"
+            f"{entry.name}  [{what}]  {size}\n    {entry.what}\n"
             f"    source: {entry.source}\n    licence: {entry.licence}"
         )
         if problem:
@@ -154,15 +155,30 @@ def weights_list() -> None:
 
 @weights_app.command("verify")
 def weights_verify() -> None:
-    """Check size and SHA-256 of every file."""
+    """Check size and SHA-256 of every file; those to be downloaded only where they are."""
     from pipeline import weights
 
-    problems = [weights.state(w)[1] for w in weights.REGISTRY.values()]
+    states = [(w, *weights.state(w)) for w in weights.REGISTRY.values()]
+    problems = [problem for w, what, problem in states if not (w.url and what == "missing")]
     for problem in filter(None, problems):
         typer.echo(problem)
     if any(problems):
         raise UserError(f"{sum(map(bool, problems))} of {len(problems)} weight sets are missing or altered")
     typer.echo(f"{len(problems)} weight sets verified")
+
+
+@weights_app.command("fetch")
+def weights_fetch(name: Annotated[str, typer.Argument(help="A name from `lf weights list`.")]) -> None:
+    """Download weights that no package carries, into weights/ or $LF_WEIGHTS."""
+    from pipeline import fetch, params, weights
+    from pipeline.paths import Paths
+    from pipeline.progress import progress_bar
+
+    settings = Paths().params
+    allow = not settings.is_file() or params.load(settings).weights.allow_noncommercial
+    with progress_bar(what=name, unit="MB") as show:
+        path = fetch.fetch(name, allow_noncommercial=allow, report=show)
+    typer.echo(f"{path}\n    licence: {weights.get(name).licence}\n    SHA-256: {weights.sha256(name)}")
 
 
 def main() -> None:

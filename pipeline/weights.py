@@ -1,12 +1,14 @@
 """Registry of network weights: where they come from, under which licence, and how they are verified.
 
-Weights either come inside an installed package or are a file the user has. Nothing is downloaded while a stage runs,
-and a missing or altered file is an error, never random weights.
+Weights come inside an installed package, with this repository, or as a file the user downloads into the folder
+``weights/`` of the project (``$LF_WEIGHTS`` names another). Nothing is downloaded while a stage runs, and a missing or
+altered file is an error, never random weights.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,18 +21,23 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file: path below the package's folder, size and hash."""
+    """One file: path below its set's folder, size and hash.
+
+    Both are ``None`` where the publisher states none: the hash is then recorded when the file is fetched and checked
+    from then on.
+    """
 
     path: str
-    size_bytes: int
-    sha256: str
+    size_bytes: int | None
+    sha256: str | None
 
 
 @dataclass(frozen=True)
 class WeightSet:
     """Weights of one network.
 
-    `package` is the import name of the package that carries the files, ``None`` for files of this repository.
+    `package` is the import name of the package that carries the files, ``None`` for files of this repository. `url` is
+    set where the user downloads the one file.
     """
 
     name: str
@@ -41,10 +48,13 @@ class WeightSet:
     commercial_use: bool
     files: tuple[WeightFile, ...]
     paper: str = ""
+    url: str = ""
 
     @property
     def folder(self) -> Path:
         """Folder the files lie in; UserError where the package is not installed."""
+        if self.url:
+            return Path(os.environ.get("LF_WEIGHTS", "weights"))
         if self.package is None:
             return _REPOSITORY
         # find_spec of a top-level package locates it without importing (and so without running) its code.
@@ -88,13 +98,35 @@ def state(weights: WeightSet) -> tuple[State, str]:
     for file in weights.files:
         path = folder / file.path
         if not path.is_file():
-            return "missing", f"weights '{weights.name}': {file.path} is not there; it comes with {weights.source}"
-        if path.stat().st_size != file.size_bytes or file_sha256(path) != file.sha256:
+            return "missing", _how_to_get(weights, path)
+        expected_sha256 = file.sha256 or recorded_sha256(path)
+        wrong_size = file.size_bytes is not None and path.stat().st_size != file.size_bytes
+        if wrong_size or (expected_sha256 is not None and file_sha256(path) != expected_sha256):
             return (
                 "altered",
                 f"weights '{weights.name}': {file.path} is not the file that was registered (size or SHA-256 differs)",
             )
     return "ok", ""
+
+
+def _how_to_get(weights: WeightSet, path: Path) -> str:
+    if not weights.url:
+        return f"weights '{weights.name}': {path.name} is not there; it comes with {weights.source}"
+    return (
+        f"weights '{weights.name}' are not here: run `lf weights fetch {weights.name}`, "
+        f"or download {weights.url} and put it at {path}"
+    )
+
+
+def hash_record(path: Path) -> Path:
+    """Where the hash of a fetched file is recorded, beside it."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def recorded_sha256(path: Path) -> str | None:
+    """The hash recorded when the file was fetched, ``None`` where the user put it there."""
+    record = hash_record(path)
+    return record.read_text(encoding="ascii", errors="replace")[:64] if record.is_file() else None
 
 
 def require(name: str, *, allow_noncommercial: bool) -> Path:
@@ -119,8 +151,9 @@ def require(name: str, *, allow_noncommercial: bool) -> Path:
 
 
 def sha256(name: str) -> str:
-    """One hash for a set: of its file, or of its files' hashes."""
-    hashes = [f.sha256 for f in get(name).files]
+    """One hash for a set: of its file, or of its files' hashes; read off the disk where none is registered."""
+    weights = get(name)
+    hashes = [f.sha256 or file_sha256(weights.folder / f.path) for f in weights.files]
     if len(hashes) == 1:
         return hashes[0]
     import hashlib
@@ -236,4 +269,28 @@ _register(
             ),
         ),
     ),
+)
+
+_NVIDIA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
+
+# NVIDIA publishes neither sizes nor hashes of these files.
+_register(
+    *(
+        WeightSet(
+            name=f"stylegan2-ffhq-{side_px}",
+            what=f"StyleGAN2 generator, {side_px} px, {n_channels} W+ channels (network pickle)",
+            package=None,
+            source="NVIDIA, stylegan2-ada-pytorch",
+            licence="NVIDIA Source Code License, non-commercial; trained on FFHQ (CC BY-NC-SA 4.0)",
+            commercial_use=False,
+            paper="Karras et al. 2020, Training Generative Adversarial Networks with Limited Data",
+            files=(WeightFile(f"stylegan2-ffhq-{side_px}.pkl", None, None),),
+            url=f"{_NVIDIA}/{path}",
+        )
+        for side_px, n_channels, path in (
+            (256, 14, "transfer-learning-source-nets/ffhq-res256-mirror-paper256-noaug.pkl"),
+            (512, 16, "transfer-learning-source-nets/ffhq-res512-mirror-stylegan2-noaug.pkl"),
+            (1024, 18, "ffhq.pkl"),
+        )
+    )
 )
