@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,10 +13,10 @@ from inversion.encoder import RidgeEncoder, load_encoder
 from inversion.head import FastHead, load_head
 from inversion.mobile import MobileGenerator, load_mobile
 from inversion.optimise import InversionSettings, invert
-from inversion.perceptual import PerceptualDistance, load_stlpips
+from inversion.perceptual import PerceptualDistance
 from inversion.pixels import to_uint8, to_unit
 from inversion.quality import measure
-from pipeline import runinfo, tables, weights
+from pipeline import perceptual, runinfo, tables, weights
 from pipeline.errors import UserError
 from pipeline.ingest.faces import encode_png
 from pipeline.params import Params
@@ -28,7 +29,7 @@ from pipeline.stages.face_batches import FaceBatch, FaceBatches
 STAGE = Stage(
     "invert", sections=("seed", "device", "profile", "spaces", "faces", "invert", "weights"), inputs=("faces",)
 )
-_WEIGHTS = ("mobile-ffhq-1024", "mobile-head", "mobile-encoder", "tf_efficientnet_lite0", "stlpips-alex")
+_WEIGHTS = ("mobile-ffhq-1024", "mobile-head", "mobile-encoder", "tf_efficientnet_lite0")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ def run(params: Params, paths: Paths) -> None:
             f"invert: faces are {current.params.faces.size_px} px, the generator is compared at 256 px; "
             "set faces.size_px: 256, or leave 'wplus' out of spaces"
         )
-    hashes = {name: weights.sha256(name) for name in _WEIGHTS}
-    inverter = _inverter(current)
+    chosen = perceptual.choose(
+        current.params.invert.perceptual, allow_noncommercial=current.params.weights.allow_noncommercial
+    )
+    hashes = {name: weights.sha256(name) for name in _WEIGHTS} | {chosen.name: chosen.sha256}
+    inverter = _inverter(current, chosen, hashes)
     meta = current.meta(hashes, inverter_id=inverter.inverter_id, perceptual=inverter.perceptual.name)
     folder = paths.work("invert", meta["fingerprint"])
     codes = Shards(folder, name="wplus", meta=meta)
@@ -83,7 +87,7 @@ def run(params: Params, paths: Paths) -> None:
     counts.log("invert")
 
 
-def _inverter(current: Run) -> Inverter:
+def _inverter(current: Run, chosen: perceptual.PerceptualChoice, hashes: Mapping[str, str]) -> Inverter:
     """Load and verify all networks; the id names generator, encoder, steps and loss."""
     wanted = current.params.invert
     allow = current.params.weights.allow_noncommercial
@@ -94,7 +98,7 @@ def _inverter(current: Run) -> Inverter:
     half = precision == "bf16"
     generator = load_mobile(files["mobile-ffhq-1024"], device=device, dtype=torch.bfloat16) if half else exact
     backbone = load_features_backbone("tf_efficientnet_lite0", files["tf_efficientnet_lite0"], device=device)
-    perceptual = load_stlpips(files["stlpips-alex"], net="alex", device=device)
+    distance = chosen.load(device=device)
     effort = current.params.effort("invert")
     settings = InversionSettings(
         steps=effort.steps,
@@ -102,7 +106,7 @@ def _inverter(current: Run) -> Inverter:
         correct_every=effort.correct_every,
         autocast_bf16=half,
     )
-    recipe = runinfo.digest([asdict(settings), [weights.sha256(n) for n in _WEIGHTS]], n_chars=8)
+    recipe = runinfo.digest([asdict(settings), list(hashes.values())], n_chars=8)
     return Inverter(
         generator=generator,
         exact=exact,
@@ -110,9 +114,9 @@ def _inverter(current: Run) -> Inverter:
         encoder=load_encoder(
             files["mobile-encoder"], backbone=backbone, device=device, generator_sha256=exact.weights_sha256
         ),
-        perceptual=perceptual,
+        perceptual=distance,
         settings=settings,
-        inverter_id=f"mobile-ridge-{settings.steps}-{perceptual.name}-{precision}-{recipe}",
+        inverter_id=f"mobile-ridge-{settings.steps}-{distance.name}-{precision}-{recipe}",
     )
 
 
