@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,7 @@ _DAMAGE = (
     RuntimeError,
     EOFError,
     pickle.UnpicklingError,
+    struct.error,
     ValueError,
     TypeError,
     LookupError,
