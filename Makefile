@@ -27,6 +27,7 @@ docs:  ## Make the table dictionary again
 fixtures:  ## Make the golden files of the tests again (needs OpenVINO, from the group 'parity')
 	uv run --group parity python -m tests.data.make_mobile_fixture
 	uv run python -m tests.data.make_stlpips_fixture
+	test -z "$(E4E)" || uv run python -m tests.data.make_e4e_fixture "$(E4E)"  # E4E=<clone of omertov/encoder4editing>
 
 ci:  ## What the server runs
 	bash .ci/run

@@ -32,7 +32,8 @@ from inversion.pixels import to_unit
 from inversion.quality import measure
 from pipeline import params
 from pipeline.paths import Paths
-from pipeline.stages.invert import STAGE, Inverter, load_inverter
+from pipeline.stages.invert import STAGE
+from pipeline.stages.inverter import Inverter, load_inverter
 
 DEFAULT_METHODS = ("mean", "encoder", "mean+20", "encoder+20", "mean+100", "encoder+100", "projector+100")
 SUFFIXES = {".jpg", ".jpeg", ".png"}

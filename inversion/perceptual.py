@@ -1,4 +1,4 @@
-"""Perceptual distance between face images: ST-LPIPS, read from its published weight files.
+"""Perceptual distance between face images, and ST-LPIPS read from its published weight files.
 
 ST-LPIPS (Ghildyal and Liu, "Shift-tolerant Perceptual Similarity Metric", ECCV 2022, arXiv 2207.13686) is LPIPS (Zhang
 et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018, arXiv 1801.03924) over
@@ -7,7 +7,8 @@ networks that small shifts disturb less:
     d(x, y) = sum_l  mean_{h,w}  sum_c  lin_l[c] * (f_l(x)[c,h,w] - f_l(y)[c,h,w])^2
 
 where f_l are the activations after slice l, scaled to unit length over channels at each position. Its scale is not
-LPIPS's: a number from one is never to be quoted as the other, so a distance carries its `name`.
+LPIPS's: a number from one is never to be quoted as the other, so a distance carries its `name`. LPIPS itself is the
+same sum over other networks and weights: `inversion.lpips`.
 
 The weight files hold the whole networks. They are read with ``weights_only=True`` and run in `inversion.trunks`; no
 code of the package that ships them is imported.
@@ -15,9 +16,6 @@ code of the package that ships them is imported.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -25,6 +23,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from inversion.checkpoints import check_tensors, read_checkpoint
 from inversion.trunks import TRUNKS, blur_filter
 
 StLpipsNet = Literal["alex", "vgg"]
@@ -45,8 +44,8 @@ class PerceptualWeightsError(ValueError):
 class PerceptualDistance(nn.Module):
     """Weighted squared distance of unit-length activations, summed over the slices of a fixed network.
 
-    Made by a loader such as `load_stlpips`. The weights are frozen; gradients flow to the images. Each image's distance
-    is computed apart from the others of its batch.
+    Made by a loader: `load_stlpips` or `inversion.lpips.load_lpips`. The weights are frozen; gradients flow to the
+    images. Each image's distance is computed apart from the others of its batch.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class PerceptualDistance(nn.Module):
     name
         Names metric and network, e.g. ``stlpips-alex``; goes into identifiers of results.
     weights_sha256
-        Of the file the weights were read from.
+        Of the file the weights were read from; where there are several, one digest over theirs.
     """
 
     shift: Tensor
@@ -152,8 +151,7 @@ def load_stlpips(path: Path, *, net: StLpipsNet, device: torch.device | str = "c
     """
     if net not in TRUNKS:
         raise ValueError(f"ST-LPIPS: expected net 'alex' or 'vgg', got {net!r}")
-    content = Path(path).read_bytes()
-    state = _read_state(content, path)
+    state, digest = read_state(path, kind="an ST-LPIPS weight file")
     make_trunk, n_channels, blurs = TRUNKS[net]
     trunk = make_trunk()
     learned = {f"net.{k}": v.shape for k, v in trunk.state_dict().items()}
@@ -164,38 +162,24 @@ def load_stlpips(path: Path, *, net: StLpipsNet, device: torch.device | str = "c
     _check_state(state, learned, constants, where=f"{path}: ST-LPIPS {net!r}")
     trunk.load_state_dict({k: state[f"net.{k}"] for k in trunk.state_dict()})
     lin = [state[f"lin{k}.model.1.weight"] for k in range(len(n_channels))]
-    digest = hashlib.sha256(content).hexdigest()
     return PerceptualDistance(trunk, lin, name=f"stlpips-{net}", weights_sha256=digest).to(device)
 
 
-def _read_state(content: bytes, path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PerceptualWeightsError(
-            f"{path}: expected an ST-LPIPS weight file, got {len(content)} bytes that cannot be read as one ({reason})"
-        ) from error
+def read_state(path: Path, *, kind: str) -> tuple[dict[str, Tensor], str]:
+    """Read a dictionary of tensors and the file's SHA-256; `kind` (with its article) names what was expected."""
+    state, digest = read_checkpoint(path, kind=kind, error=PerceptualWeightsError)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise PerceptualWeightsError(
             f"{path}: expected a dictionary of tensors, got {type(state).__name__} of something else"
         )
-    return state
+    return state, digest
 
 
 def _check_state(
     state: Mapping[str, Tensor], learned: Mapping[str, torch.Size], constants: Mapping[str, Tensor], *, where: str
 ) -> None:
     shapes = {**learned, **{k: v.shape for k, v in constants.items()}}
-    missing, unknown = sorted(shapes.keys() - state.keys()), sorted(state.keys() - shapes.keys())
-    if missing or unknown:
-        names = f"missing: {', '.join(missing[:3]) or 'none'}; unknown: {', '.join(unknown[:3]) or 'none'}"
-        raise PerceptualWeightsError(f"{where}: expected its {len(shapes)} tensors, got {len(state)} ({names})")
-    for key, shape in shapes.items():
-        if state[key].shape != shape:
-            raise PerceptualWeightsError(f"{where}: {key}: expected shape {list(shape)}, got {list(state[key].shape)}")
-        if not state[key].isfinite().all():
-            raise PerceptualWeightsError(f"{where}: {key}: expected finite weights, got NaN or infinity")
+    check_tensors(state, shapes, where=where, error=PerceptualWeightsError)
     for key, constant in constants.items():
         if not torch.allclose(state[key], constant, rtol=0, atol=1e-6):
             raise PerceptualWeightsError(f"{where}: {key}: expected the published constant, got other values")

@@ -14,6 +14,7 @@ Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
 Space = Literal["wplus", "efficientnet"]
 Precision = Literal["auto", "bf16", "fp32"]
+Perceptual = Literal["auto", "stlpips-alex", "stlpips-vgg", "lpips-alex", "lpips-vgg", "lpips-squeeze"]
 
 
 class _Section(BaseModel):
@@ -105,6 +106,7 @@ class Invert(_Section):
     """Image to W+ code."""
 
     generator: Literal["mobile"]
+    perceptual: Perceptual
     precision: Precision
     batch_size: int = Field(ge=1, le=1024)
     quick: InvertEffort

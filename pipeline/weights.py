@@ -221,6 +221,40 @@ _register(
         ),
     ),
     WeightSet(
+        name="stlpips-vgg",
+        what="ST-LPIPS, VGG-16 trunk (not the scale of LPIPS)",
+        package="stlpips_pytorch",
+        source="stlpips-pytorch",
+        licence="BSD-2-Clause",
+        commercial_use=True,
+        paper="Ghildyal and Liu 2022, Shift-tolerant Perceptual Similarity Metric",
+        files=(
+            WeightFile(
+                "weights/vST0.0/vgg_shift_tolerant.pth",
+                58907298,
+                "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
+            ),
+        ),
+    ),
+    *(
+        # The networks they weigh are files the user brings: pipeline/user_files.py.
+        WeightSet(
+            name=f"lpips-{net}",
+            what=f"LPIPS 0.1, linear weights for {trunk} (the trunk comes from torchvision)",
+            package="lpips",
+            source="lpips 0.1.4",
+            licence="BSD-2-Clause",
+            commercial_use=True,
+            paper="Zhang et al. 2018, The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
+            files=(WeightFile(f"weights/v0.1/{net}.pth", size_bytes, sha256),),
+        )
+        for net, trunk, size_bytes, sha256 in (
+            ("alex", "AlexNet", 6009, "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"),
+            ("vgg", "VGG-16", 7289, "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),
+            ("squeeze", "SqueezeNet 1.1", 10811, "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),
+        )
+    ),
+    WeightSet(
         name="mtcnn",
         what="MTCNN face detector (P-, R- and O-Net)",
         package="facenet_pytorch",

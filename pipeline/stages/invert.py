@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
-from embeddings.networks import load_features_backbone
-from inversion.encoder import RidgeEncoder, load_encoder
-from inversion.head import FastHead, load_head
-from inversion.mobile import MobileGenerator, load_mobile
-from inversion.optimise import InversionSettings, invert
-from inversion.perceptual import PerceptualDistance, load_stlpips
+from inversion.optimise import invert
 from inversion.pixels import to_uint8, to_unit
 from inversion.quality import measure
-from pipeline import runinfo, tables, weights
+from pipeline import tables
 from pipeline.errors import UserError
 from pipeline.ingest.faces import encode_png
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
-from pipeline.stages.common import Run, Stage
+from pipeline.stages.common import Stage
 from pipeline.stages.face_batches import FaceBatch, FaceBatches
+from pipeline.stages.inverter import Inverter, load_inverter
 
 STAGE = Stage(
     "invert", sections=("seed", "device", "profile", "spaces", "faces", "invert", "weights"), inputs=("faces",)
 )
-_WEIGHTS = ("mobile-ffhq-1024", "mobile-head", "mobile-encoder", "tf_efficientnet_lite0", "stlpips-alex")
-
-
-@dataclass(frozen=True)
-class Inverter:
-    """Everything that turns a face into a code, and the exact generator that judges it."""
-
-    generator: MobileGenerator
-    exact: MobileGenerator
-    head: FastHead
-    encoder: RidgeEncoder
-    perceptual: PerceptualDistance
-    settings: InversionSettings
-    inverter_id: str
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -57,9 +36,8 @@ def run(params: Params, paths: Paths) -> None:
             f"invert: faces are {current.params.faces.size_px} px, the generator is compared at 256 px; "
             "set faces.size_px: 256, or leave 'wplus' out of spaces"
         )
-    hashes = {name: weights.sha256(name) for name in _WEIGHTS}
     inverter = load_inverter(current)
-    meta = current.meta(hashes, inverter_id=inverter.inverter_id, perceptual=inverter.perceptual.name)
+    meta = current.meta(inverter.weight_hashes, inverter_id=inverter.inverter_id, perceptual=inverter.perceptual.name)
     folder = paths.work("invert", meta["fingerprint"])
     codes = Shards(folder, name="wplus", meta=meta)
     images = Shards(folder / "images", name="reconstructions", meta=meta)
@@ -81,39 +59,6 @@ def run(params: Params, paths: Paths) -> None:
         else:
             counts.trouble(row["status"], row["reason"])
     counts.log("invert")
-
-
-def load_inverter(current: Run) -> Inverter:
-    """Load and verify all networks; the id names generator, encoder, steps and loss."""
-    wanted = current.params.invert
-    allow = current.params.weights.allow_noncommercial
-    files = {name: weights.require(name, allow_noncommercial=allow) for name in _WEIGHTS}
-    device = current.device
-    exact = load_mobile(files["mobile-ffhq-1024"], device=device)
-    precision = current.precision(wanted.precision)
-    half = precision == "bf16"
-    generator = load_mobile(files["mobile-ffhq-1024"], device=device, dtype=torch.bfloat16) if half else exact
-    backbone = load_features_backbone("tf_efficientnet_lite0", files["tf_efficientnet_lite0"], device=device)
-    perceptual = load_stlpips(files["stlpips-alex"], net="alex", device=device)
-    effort = current.params.effort("invert")
-    settings = InversionSettings(
-        steps=effort.steps,
-        learning_rate=effort.learning_rate,
-        correct_every=effort.correct_every,
-        autocast_bf16=half,
-    )
-    recipe = runinfo.digest([asdict(settings), [weights.sha256(n) for n in _WEIGHTS]], n_chars=8)
-    return Inverter(
-        generator=generator,
-        exact=exact,
-        head=load_head(files["mobile-head"], device=device, generator_sha256=exact.weights_sha256),
-        encoder=load_encoder(
-            files["mobile-encoder"], backbone=backbone, device=device, generator_sha256=exact.weights_sha256
-        ),
-        perceptual=perceptual,
-        settings=settings,
-        inverter_id=f"mobile-ridge-{settings.steps}-{perceptual.name}-{precision}-{recipe}",
-    )
 
 
 def _work(
