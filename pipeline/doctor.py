@@ -107,6 +107,8 @@ def needed_weights(settings: Params) -> list[str]:
         names += ["mobile-ffhq-1024", "mobile-head", "mobile-encoder", "tf_efficientnet_lite0", "stlpips-alex"]
     elif settings.embed.network in weights.REGISTRY and settings.embed.weights_file is None:
         names.append(settings.embed.network)
+    if "vqvae" in settings.spaces and settings.codes.vqvae.weights_file is None:
+        names.append("vqvae-faces")
     if settings.faces.detector == "mtcnn" and settings.faces.crop != "whole":
         names.append("mtcnn")
     return names
@@ -122,6 +124,9 @@ def _weights(settings: Params) -> Iterator[Check]:
         entry = weights.get(name)
         kind = "" if entry.commercial_use else "NON-COMMERCIAL; set weights.allow_noncommercial: false to refuse it. "
         yield Check(f"weights {name}", "ok" if entry.commercial_use else "note", f"{kind}{entry.licence}")
+    file = settings.codes.vqvae.weights_file
+    if "vqvae" in settings.spaces and file is not None and not file.is_file():
+        yield Check("weights codes.vqvae.weights_file", "MISSING", f"{file} is not there")
     file = settings.embed.weights_file
     if file is not None and not file.is_file():
         yield Check("weights embed.weights_file", "MISSING", f"{file} is not there")

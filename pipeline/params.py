@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 
 Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
-Space = Literal["wplus", "efficientnet"]
+Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
 Precision = Literal["auto", "bf16", "fp32"]
 
 
@@ -122,6 +122,27 @@ class Embed(_Section):
     batch_size: int = Field(ge=1, le=4096)
 
 
+class Pca(_Section):
+    """Principal components of whole faces."""
+
+    n_components: int = Field(ge=1, le=4096)
+
+
+class VqVae(_Section):
+    """VQ-VAE-2 codes."""
+
+    weights_file: Path | None
+    features: Literal["embedded", "onehot", "histogram", "indices"] = Field(alias="as")
+
+
+class Codes(_Section):
+    """Image to PCA and VQ-VAE-2 code."""
+
+    batch_size: int = Field(ge=1, le=4096)
+    pca: Pca
+    vqvae: VqVae
+
+
 class Train(_Section):
     """Classifiers and how they are validated."""
 
@@ -194,6 +215,7 @@ class Params(_Section):
     split: Split
     invert: Invert
     embed: Embed
+    codes: Codes
     train: Train
     evaluate: Evaluate
     importance: Importance
@@ -212,10 +234,14 @@ EXECUTION_ONLY = frozenset({"device", "workers"})
 
 
 class StageParams:
-    """The sections one stage declared; reading any other raises, so ``dvc.yaml`` cannot miss a dependency."""
+    """The sections one stage declared; reading any other raises, so ``dvc.yaml`` cannot miss a dependency.
+
+    A section may also be one setting, such as ``train.protocol``, which `one` reads: a stage that needs no more of a
+    section is not run again when the rest changes.
+    """
 
     def __init__(self, params: Params, sections: tuple[str, ...]) -> None:
-        unknown = set(sections) - set(Params.model_fields)
+        unknown = [s for s in sections if not _declared(s)]
         if unknown:
             raise KeyError(f"no such section in params.yaml: {sorted(unknown)}")
         self._params = params
@@ -226,13 +252,31 @@ class StageParams:
             raise AttributeError(f"this stage did not declare the parameter '{name}'; declared: {self._sections}")
         return getattr(self._params, name)
 
+    def one(self, name: str) -> Any:
+        """A setting that was declared by itself, such as ``train.protocol``."""
+        if name not in self._sections:
+            raise AttributeError(f"this stage did not declare the parameter '{name}'; declared: {self._sections}")
+        section, _, key = name.partition(".")
+        return getattr(getattr(self._params, section), key)
+
     def effort(self, section: str) -> Any:
         """The ``quick`` or ``paper`` part of a section, as ``profile`` says."""
         return getattr(getattr(self, section), self.profile)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything the stage's result depends on, ready for a fingerprint."""
-        return {s: self._params.model_dump(mode="json")[s] for s in sorted(self._sections) if s not in EXECUTION_ONLY}
+        dumped = self._params.model_dump(mode="json", by_alias=True)
+        found = {}
+        for name in sorted(set(self._sections) - EXECUTION_ONLY):
+            section, _, key = name.partition(".")
+            found[name] = dumped[section][key] if key else dumped[section]
+        return found
+
+
+def _declared(name: str) -> bool:
+    section, _, key = name.partition(".")
+    field = Params.model_fields.get(section)
+    return field is not None and (not key or key in getattr(field.annotation, "model_fields", {}))
 
 
 def load(path: Path) -> Params:
