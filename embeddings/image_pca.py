@@ -73,7 +73,7 @@ class ImagePca:
         """Rows float32 [N, d] in [-1, 1] to float32 [N, k]; ValueError for another number of columns."""
         if x.ndim != 2 or x.shape[1] != len(self.mean):
             raise ValueError(f"PCA: expected rows [N, {len(self.mean)}], got {list(x.shape)}")
-        return (x - self.mean) @ self.components.T
+        return np.asarray((x - self.mean) @ self.components.T, dtype=np.float32)
 
     def inverse_transform(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         """Rows [N, k] back to pixels float32 [N, d], not clipped."""
@@ -142,11 +142,12 @@ class ImagePcaFit:
             raise ValueError(f"PCA needs at least 2 faces to be fitted on, got {self.n_seen}")
         if not len(self._squares):
             raise ValueError(f"PCA: all {self.n_seen} faces are equal, so there is no direction to project on")
-        components = self._scaled / np.sqrt(self._squares)[:, None].astype(np.float32)
+        lengths = np.sqrt(self._squares).astype(np.float32)
+        components = np.asarray(self._scaled / lengths[:, None], dtype=np.float32)
         largest = np.abs(components).argmax(axis=1)
         components *= np.sign(components[np.arange(len(components)), largest])[:, None]
         variance = self._squares / (self.n_seen - 1)
-        return ImagePca(self._mean.astype(np.float32), components, variance, self.n_seen)
+        return ImagePca(self._mean.astype(np.float32), components, np.asarray(variance, dtype=np.float64), self.n_seen)
 
     def _update(self) -> None:
         batch = np.concatenate(self._waiting)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from embeddings.image_pca import load_pca
 from embeddings.vqvae import VqVae2, VqVaeSize
@@ -24,8 +26,10 @@ def with_weights(paths: Paths) -> Paths:
     """A network of the smallest size, with codebooks that are not all alike."""
     model = VqVae2(VqVaeSize(n_channels=4, n_res_blocks=1, n_res_channels=2, dim=4, n_codes=8))
     start_vqvae(model, seed=0)
-    for quantiser in (model.quantize_t, model.quantize_b):
-        quantiser.embed.copy_(model.enc_b.blocks[0].weight.detach().flatten()[:32].reshape(4, 8))
+    random = torch.Generator().manual_seed(0)
+    patches = torch.rand(4, 3, 8, 8, generator=random).mul(2).sub(1).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    model.quantize_t.restart(model.encode(patches).top_vectors, below=math.inf, random=random)
+    model.quantize_b.restart(model.encode(patches).bottom_vectors, below=math.inf, random=random)
     save_vqvae(model, paths.root / "vqvae.safetensors", facts={})
     return paths
 
