@@ -90,7 +90,7 @@ def read_state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
             state = torch.load(path, map_location="cpu", weights_only=True)
         else:
             raise WeightsError(f"Weights file {path.name}: expected .safetensors, .pth, .pt or .bin.")
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, KeyError) as error:
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"Weights file {path.name} cannot be read as tensors: {reason}") from error
     for wrapper in ("state_dict_ema", "state_dict"):

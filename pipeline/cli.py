@@ -40,6 +40,7 @@ STAGES = {
     "split": ("pipeline.stages.split", "Put connected footage on one side of the split."),
     "invert": ("pipeline.stages.invert", "Invert faces into W+ codes."),
     "embed": ("pipeline.stages.embed", "Compute EfficientNet embeddings."),
+    "codes": ("pipeline.stages.codes", "Compute PCA and VQ-VAE-2 codes."),
     "train": ("pipeline.stages.train", "Train every classifier on every space."),
     "evaluate": ("pipeline.stages.evaluate", "Measure, with group-bootstrap intervals."),
     "importance": ("pipeline.stages.importance", "Measure how much each W+ channel tells."),

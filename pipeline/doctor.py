@@ -147,6 +147,10 @@ def _weights(settings: Params) -> Iterator[Check]:
     if "wplus" in settings.spaces and settings.faces.size_px != GENERATOR_COMPARED_PX:
         finding = f"faces.size_px is {settings.faces.size_px}; 'wplus' needs {GENERATOR_COMPARED_PX}"
         yield Check("faces", "MISSING", finding)
+    file = settings.codes.vqvae.weights_file
+    if "vqvae" in settings.spaces and (file is None or not file.is_file()):
+        finding = "codes.vqvae.weights_file names no file" if file is None else f"{file} is not there"
+        yield Check("weights vqvae", "MISSING", f"{finding}; `python -m embeddings.vqvae_training --help` makes one")
     if "efficientnet" not in settings.spaces:
         return
     file = settings.embed.weights_file

@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 
 Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
-Space = Literal["wplus", "efficientnet"]
+Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
 Precision = Literal["auto", "bf16", "fp32"]
 Perceptual = Literal["auto", "stlpips-alex", "stlpips-vgg", "lpips-alex", "lpips-vgg", "lpips-squeeze"]
 
@@ -124,6 +124,27 @@ class Embed(_Section):
     batch_size: int = Field(ge=1, le=4096)
 
 
+class Pca(_Section):
+    """Principal components of whole faces."""
+
+    n_components: int = Field(ge=1, le=4096)
+
+
+class VqVae(_Section):
+    """VQ-VAE-2 codes."""
+
+    weights_file: Path | None
+    features: Literal["embedded", "onehot", "histogram", "indices"] = Field(alias="as")
+
+
+class Codes(_Section):
+    """Image to PCA and VQ-VAE-2 code."""
+
+    batch_size: int = Field(ge=1, le=4096)
+    pca: Pca
+    vqvae: VqVae
+
+
 class Train(_Section):
     """Classifiers and how they are validated."""
 
@@ -196,6 +217,7 @@ class Params(_Section):
     split: Split
     invert: Invert
     embed: Embed
+    codes: Codes
     train: Train
     evaluate: Evaluate
     importance: Importance
@@ -216,10 +238,14 @@ _NOT_IN_RESULT = EXECUTION_ONLY | {"weights", "spaces"}
 
 
 class StageParams:
-    """The sections one stage declared; reading any other raises, so ``dvc.yaml`` cannot miss a dependency."""
+    """The sections one stage declared; reading any other raises, so ``dvc.yaml`` cannot miss a dependency.
+
+    A section may also be one setting, such as ``train.protocol``, which `one` reads: a stage that needs no more of a
+    section is not run again when the rest changes.
+    """
 
     def __init__(self, params: Params, sections: tuple[str, ...]) -> None:
-        unknown = set(sections) - set(Params.model_fields)
+        unknown = [s for s in sections if not _declared(s)]
         if unknown:
             raise KeyError(f"no such section in params.yaml: {sorted(unknown)}")
         self._params = params
@@ -230,6 +256,13 @@ class StageParams:
             raise AttributeError(f"this stage did not declare the parameter '{name}'; declared: {self._sections}")
         return getattr(self._params, name)
 
+    def one(self, name: str) -> Any:
+        """A setting that was declared by itself, such as ``train.protocol``."""
+        if name not in self._sections:
+            raise AttributeError(f"this stage did not declare the parameter '{name}'; declared: {self._sections}")
+        section, _, key = name.partition(".")
+        return getattr(getattr(self._params, section), key)
+
     def effort(self, section: str) -> Any:
         """The ``quick`` or ``paper`` part of a section, as ``profile`` says."""
         return getattr(getattr(self, section), self.profile)
@@ -239,13 +272,20 @@ class StageParams:
 
         Of settings with a ``quick`` and a ``paper`` column only the one in use is part of it.
         """
-        dumped = self._params.model_dump(mode="json")
+        dumped = self._params.model_dump(mode="json", by_alias=True)
         unused = "paper" if self._params.profile == "quick" else "quick"
-        settings = {s: dumped[s] for s in sorted(self._sections) if s not in _NOT_IN_RESULT}
-        return {
-            s: {k: v for k, v in value.items() if k != unused} if isinstance(value, dict) else value
-            for s, value in settings.items()
-        }
+        found = {}
+        for name in sorted(set(self._sections) - _NOT_IN_RESULT):
+            section, _, key = name.partition(".")
+            value = dumped[section][key] if key else dumped[section]
+            found[name] = {k: v for k, v in value.items() if k != unused} if isinstance(value, dict) else value
+        return found
+
+
+def _declared(name: str) -> bool:
+    section, _, key = name.partition(".")
+    field = Params.model_fields.get(section)
+    return field is not None and (not key or key in getattr(field.annotation, "model_fields", {}))
 
 
 def load(path: Path) -> Params:

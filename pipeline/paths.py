@@ -28,6 +28,11 @@ class Paths:
         return self.root / "work" / stage / fingerprint
 
     @property
+    def projectors(self) -> Path:
+        """Folder of what was fitted to make codes."""
+        return self.root / "data" / "projectors"
+
+    @property
     def params(self) -> Path:
         """Settings file."""
         return self.root / "params.yaml"

@@ -21,6 +21,7 @@ _F64 = pa.float64()
 _I32 = pa.int32()
 _I8 = pa.int8()
 _VECTOR = pa.list_(pa.float32())
+_INDICES = pa.list_(pa.int16())
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,28 @@ EMBEDDINGS = Table(
     ),
 )
 
+CODES = Table(
+    "codes",
+    "data",
+    "PCA and VQ-VAE-2 codes of aligned faces, with the quality of the image they give back.",
+    ("face_id", "codec_id"),
+    ("codec_id", "face_id"),
+    (
+        _FACE,
+        Column("codec_id", _STR, "'pca-<components>-<hash>' or 'vqvae-<hash of the weights>-<form of the code>'"),
+        Column("code", _VECTOR, "what classifiers, maps and clusters read"),
+        Column(
+            "indices",
+            _INDICES,
+            "vqvae: 32 x 32 codebook indices of the top, then 64 x 64 of the bottom level",
+            nullable=True,
+        ),
+        Column("mse_unit", _F32, "mean squared error of the reconstruction on the [-1, 1] scale", low=0),
+        Column("psnr_db", _F32, "its peak signal-to-noise ratio; empty where it is exact", "dB", nullable=True),
+        Column("in_fit", pa.bool_(), "whether the codec was fitted on this face: its quality then says little"),
+    ),
+)
+
 PREDICTIONS = Table(
     "predictions",
     "reports",
@@ -306,6 +329,7 @@ TABLES: dict[str, Table] = {
         WPLUS,
         RECONSTRUCTIONS,
         EMBEDDINGS,
+        CODES,
         PREDICTIONS,
         METRICS,
         IMPORTANCE,

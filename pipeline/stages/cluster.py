@@ -18,7 +18,7 @@ from pipeline.stages.common import Stage
 STAGE = Stage(
     "cluster",
     sections=("seed", "spaces", "cluster"),
-    inputs=("wplus", "embeddings"),
+    inputs=("wplus", "embeddings", "codes"),
 )
 log = logging.getLogger("latentforensics")
 

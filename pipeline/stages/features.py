@@ -8,14 +8,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from pipeline import tables
 from pipeline.errors import UserError
 from pipeline.paths import Paths
+from pipeline.schemas import TABLES
 
-# Space -> table and vector column.
-_SOURCE = {"wplus": ("wplus", "wplus"), "efficientnet": ("embeddings", "embedding")}
+# Space -> table, vector column and the column that names its maker.
+_SOURCE = {
+    "wplus": ("wplus", "wplus", "inverter_id"),
+    "efficientnet": ("embeddings", "embedding", "embedder_id"),
+    "pca": ("codes", "code", "codec_id"),
+    "vqvae": ("codes", "code", "codec_id"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,14 @@ class Features:
 
 def load(paths: Paths, space: str) -> Features:
     """Read one space; empty where its table is; UserError where that is missing or holds vectors of several makers."""
-    name, column = _SOURCE[space]
-    id_column = "inverter_id" if name == "wplus" else "embedder_id"
-    data = tables.read(paths.table(name), name, columns=["face_id", id_column, column])
-    data = data.filter(pc.is_valid(data.column(column)))
+    name, column, id_column = _SOURCE[space]
+    wanted = pc.is_valid(ds.field(column))
+    if name == "codes":  # one table for both codecs, whose ids begin with the space
+        wanted &= pc.starts_with(ds.field("codec_id"), f"{space}-")
+    columns = ["face_id", id_column, column]
+    schema = pa.schema([TABLES[name].arrow.field(c) for c in columns])
+    batches = tables.read_batches(paths.table(name), name, columns=columns, where=wanted, batch_rows=4096)
+    data = pa.Table.from_batches((b.cast(schema) for b in batches), schema=schema)
     if data.num_rows == 0:
         return Features(space, np.zeros((0, 1), np.float32), _known(paths).iloc[:0].reset_index(), "")
     makers = pc.unique(data.column(id_column)).to_pylist()

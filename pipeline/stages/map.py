@@ -20,7 +20,7 @@ from pipeline.stages.common import Stage
 STAGE = Stage(
     "map",
     sections=("seed", "spaces", "map"),
-    inputs=("wplus", "embeddings"),
+    inputs=("wplus", "embeddings", "codes"),
 )
 log = logging.getLogger("latentforensics")
 

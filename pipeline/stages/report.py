@@ -18,7 +18,7 @@ STAGE = Stage(
     "report",
     sections=("seed", "device", "profile", "data", "weights"),
     inputs=(
-        "videos", "faces", "splits", "wplus", "reconstructions", "embeddings",
+        "videos", "faces", "splits", "wplus", "reconstructions", "embeddings", "codes",
         "predictions", "metrics", "importance", "map", "clusters",
     ),
 )  # fmt: skip

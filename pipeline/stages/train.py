@@ -26,7 +26,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "train",
     sections=("seed", "spaces", "device", "profile", "train"),
-    inputs=("faces", "wplus", "embeddings", "splits"),
+    inputs=("faces", "wplus", "embeddings", "codes", "splits"),
 )
 log = logging.getLogger("latentforensics")
 
