@@ -35,14 +35,17 @@ def run(params: Params, paths: Paths) -> None:
     shutil.rmtree(paths.projectors, ignore_errors=True)
     paths.projectors.mkdir(parents=True)
     wanted = [space for space in ("pca", "vqvae") if space in current.params.spaces]
-    batches = FaceBatches(paths.table("faces"), batch_size=current.params.codes.batch_size)
-    if not wanted or batches.none:
-        tables.write_rows([], paths.table("codes"), name="codes", meta=current.meta(reason=batches.none))
+    if not wanted:
+        tables.write_rows([], paths.table("codes"), name="codes", meta=current.meta())
         return
     file = _vqvae_file(current, paths) if "vqvae" in wanted else None
     own = current.params.codes.vqvae.weights_file is not None  # a user's file has no entry in the registry
     hashes = {"codes.vqvae.weights_file" if own else WEIGHTS: runinfo.file_sha256(file)} if file else {}
     meta = current.meta(hashes)
+    batches = FaceBatches(paths.table("faces"), batch_size=current.params.codes.batch_size)
+    if batches.none:
+        tables.write_rows([], paths.table("codes"), name="codes", meta=current.meta(reason=batches.none))
+        return
     shards = Shards(paths.work("codes", meta["fingerprint"]), name="codes", meta=meta)
     counts = Counts("codes")
     keys: list[str] = []
