@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from inversion.code_set import CodeSet, read_images
-from inversion.head import FEATURES_PX, N_BANDS, UP_CHANNEL, FastHead, StyleScale
+from inversion.head import N_BANDS, FastHead, StyleScale
 from inversion.mobile import MobileGenerator
 
 #: Rows and columns of image at a window's edge that the loss leaves out: the window cuts their neighbours off.
@@ -78,20 +78,22 @@ def fit_head(
     first = _resume(checkpoint, head, optimiser) if checkpoint is not None and checkpoint.is_file() else 0
     order = _CodeOrder(code_set.fitted(), settings.seed)
     # Before step k the pool holds codes k to k + n_pool - 1 of the order; the step replaces the oldest one.
-    pool = {number: _features(generator, code_set, order[number]) for number in range(first, first + settings.n_pool)}
+    pool = {
+        number: _features(head, generator, code_set, order[number]) for number in range(first, first + settings.n_pool)
+    }
     for step in range(first, settings.n_steps):
         del pool[step]
-        pool[step + settings.n_pool] = _features(generator, code_set, order[step + settings.n_pool])
+        pool[step + settings.n_pool] = _features(head, generator, code_set, order[step + settings.n_pool])
         random = np.random.default_rng([settings.seed, 1, step])
         chosen = (step + 1 + random.choice(settings.n_pool, settings.n_windows, replace=False)).tolist()
-        row, column = random.integers(0, FEATURES_PX - settings.window_px + 1, 2).tolist()
+        row, column = random.integers(0, head.plan.features_px - settings.window_px + 1, 2).tolist()
         rows, columns = slice(row, row + settings.window_px), slice(column, column + settings.window_px)
         indices = [order[number] for number in chosen]
         windows = torch.cat([pool[number][:, :, rows, columns] for number in chosen])
         made = head(
             windows.contiguous(memory_format=torch.channels_last), code_set.codes[indices], corner=(row, column)
         )
-        target = read_images(images, indices)
+        target = _targets(head, images, indices)
         target = target[:, :, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
         inner = (..., slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
         loss = F.mse_loss(made[inner], target[inner])
@@ -130,9 +132,9 @@ def start_direct(
     gram = torch.zeros(n_features + 1, n_features + 1, dtype=torch.float64)
     moment = torch.zeros(n_features + 1, N_BANDS, dtype=torch.float64)
     for index in code_set.fitted()[:n_codes]:
-        scale = head.up(code_set.codes[index : index + 1, UP_CHANNEL])
-        x = (_features(generator, code_set, index).float() * scale[:, :, None, None])[0].flatten(1).T
-        y = _haar(read_images(images, [index]))[0].flatten(1).T
+        scale = head.up(code_set.codes[index : index + 1, head.plan.up_channel])
+        x = (_features(head, generator, code_set, index).float() * scale[:, :, None, None])[0].flatten(1).T
+        y = _haar(_targets(head, images, [index]))[0].flatten(1).T
         keep = torch.randperm(len(x), generator=random)[:n_pixels]
         x = torch.cat([x[keep], torch.ones(len(keep), 1)], 1).double()
         gram += x.T @ x
@@ -159,15 +161,21 @@ def head_psnr_db(
     """Give the mean PSNR of the head's images against the full generator's, both clipped to [-1, 1]; the peak is 2."""
     psnr = []
     for index in indices:
-        made = head(_features(generator, code_set, index), code_set.codes[index : index + 1])
-        mse = F.mse_loss(made.clamp(-1, 1), read_images(images, [index]).clamp(-1, 1)).item()
+        made = head(_features(head, generator, code_set, index), code_set.codes[index : index + 1])
+        mse = F.mse_loss(made.clamp(-1, 1), _targets(head, images, [index]).clamp(-1, 1)).item()
         psnr.append(10 * math.log10(4 / mse))
     return float(np.mean(psnr))
 
 
-def _features(generator: MobileGenerator, code_set: CodeSet, index: int) -> torch.Tensor:
+def _features(head: FastHead, generator: MobileGenerator, code_set: CodeSet, index: int) -> torch.Tensor:
     with torch.no_grad():
-        return generator.features(code_set.codes[index : index + 1])
+        return generator.features(code_set.codes[index : index + 1], head.plan.n_blocks)
+
+
+def _targets(head: FastHead, images: npt.NDArray[np.float16], indices: list[int]) -> torch.Tensor:
+    """Full images, reduced by area to the side that the head draws."""
+    whole = read_images(images, indices)
+    return F.avg_pool2d(whole, whole.shape[-1] // (2 * head.plan.features_px))
 
 
 def _haar(image: torch.Tensor) -> torch.Tensor:

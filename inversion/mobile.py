@@ -151,12 +151,14 @@ class MobileGenerator(nn.Module):
         w = self._map(z.to(self.mean_w))
         return w if truncation == 1.0 else torch.lerp(self.mean_w, w, truncation)
 
-    def features(self, w_plus: torch.Tensor) -> torch.Tensor:
-        """Give the features after block 5 of 7, [N, 256, 128, 128]; channels 11 to 15 of the codes are not read.
+    def features(self, w_plus: torch.Tensor, n_blocks: int = N_FEATURE_BLOCKS) -> torch.Tensor:
+        """Give the features after some of the 7 blocks; channels from ``1 + 2 n_blocks`` on are not read.
 
-        Whole Haar bands stand side by side: 64 low channels, then three times 64 of detail.
+        After 5 blocks they are [N, 256, 128, 128], after 4 blocks [N, 512, 64, 64].
+
+        Whole Haar bands stand side by side: a quarter low channels, then three times as many of detail.
         """
-        return self._trunk(w_plus, N_FEATURE_BLOCKS)
+        return self._trunk(w_plus, n_blocks)
 
     def synthesise(self, w_plus: torch.Tensor) -> torch.Tensor:
         """Turn codes into images.

@@ -49,6 +49,7 @@ def measure(
     perceptual: PerceptualDistance,
     batch_size: int = 4,
     autocast_bf16: bool = False,
+    drawn: Tensor | None = None,
 ) -> ReconstructionQuality:
     """Measure the images that `wplus` gives against `targets`.
 
@@ -66,6 +67,8 @@ def measure(
         Faces drawn at a time: bounds the memory; changes results by float32 rounding only.
     autocast_bf16
         Draw in bfloat16 (the measures themselves stay float32).
+    drawn
+        The generator's images of the codes [N, 3, 256, 256], where they have been made already.
 
     Raises
     ------
@@ -74,9 +77,14 @@ def measure(
     """
     if targets.ndim != 4 or tuple(targets.shape[1:]) != (3, 256, 256) or len(targets) != len(wplus):
         raise ValueError(f"expected {len(wplus)} targets [N, 3, 256, 256], as many as codes, got {list(targets.shape)}")
-    drawn = reconstruct(wplus, generator=generator, batch_size=batch_size, autocast_bf16=autocast_bf16)
+    if drawn is None:
+        made = reconstruct(wplus, generator=generator, batch_size=batch_size, autocast_bf16=autocast_bf16)
+    elif drawn.shape != targets.shape:
+        raise ValueError(f"expected drawn images {list(targets.shape)} like the targets, got {list(drawn.shape)}")
+    else:
+        made = iter(drawn.clamp(-1.0, 1.0).split(batch_size))
     distances, errors, images = [], [], []
-    for target, image in zip(targets.split(batch_size), drawn, strict=True):
+    for target, image in zip(targets.split(batch_size), made, strict=True):
         with torch.inference_mode():
             distances.append(perceptual(image, target).cpu())
             errors.append((image - target).square().mean(dim=(1, 2, 3)).cpu())  # [n]

@@ -95,11 +95,10 @@ class Split(_Section):
 
 
 class InvertEffort(_Section):
-    """How long the optimiser works on a face."""
+    """How long the search works on a face."""
 
-    steps: int = Field(ge=0, le=10_000)
-    learning_rate: float = Field(gt=0, le=10)
-    correct_every: int = Field(ge=0)
+    effort: Literal["encoder", "fast", "paper", "max"]
+    steps: int | None = Field(ge=0, le=10_000)
 
 
 class Invert(_Section):
@@ -109,6 +108,11 @@ class Invert(_Section):
     perceptual: Perceptual
     precision: Precision
     batch_size: int = Field(ge=1, le=1024)
+    latent: Literal["w+", "w"]
+    mse_weight: float = Field(ge=0, le=1000)
+    prior_weight: float = Field(ge=0, le=1000)
+    in_domain_weight: float = Field(ge=0, le=1000)
+    code_noise: float = Field(ge=0, le=10)
     quick: InvertEffort
     paper: InvertEffort
 

@@ -283,8 +283,8 @@ _register(
         files=(
             WeightFile(
                 "inversion/assets/mobile_head.safetensors",
-                1569504,
-                "5759be8902809f11d7ee9ef24a489c6674a1bcfc5f49ed52614d3ad3f4c6c241",
+                1569512,
+                "bc90ed119a7a3e6ebbd89c7ea7671a8aa8fab3ba8d8911e14c8862a1eae02fa3",
             ),
         ),
     ),

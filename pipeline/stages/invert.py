@@ -74,7 +74,9 @@ def _work(
         perceptual=inverter.perceptual,
         settings=inverter.settings,
     )
-    quality = measure(target, found.wplus, generator=inverter.exact, perceptual=inverter.perceptual)
+    # A search in fp32 has rated the very image that is to be judged.
+    drawn = None if inverter.settings.autocast_bf16 else found.image
+    quality = measure(target, found.wplus, generator=inverter.exact, perceptual=inverter.perceptual, drawn=drawn)
     codes = found.wplus.cpu()
     code_rows: list[dict[str, Any]] = []
     image_rows: list[dict[str, Any]] = []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
 from embeddings.networks import load_features_backbone
 from inversion.encoder import RidgeEncoder, load_encoder
-from inversion.head import FastHead, load_head
+from inversion.head import Sketch, load_head
 from inversion.mobile import MobileGenerator, load_mobile
-from inversion.optimise import InversionSettings
 from inversion.perceptual import PerceptualDistance
+from inversion.schedule import InversionSettings, effort
 from pipeline import perceptual, runinfo, weights
 from pipeline.stages.common import Run
 
@@ -24,7 +24,7 @@ class Inverter:
 
     generator: MobileGenerator
     exact: MobileGenerator
-    head: FastHead
+    head: Sketch
     encoder: RidgeEncoder
     perceptual: PerceptualDistance
     settings: InversionSettings
@@ -46,18 +46,22 @@ def load_inverter(current: Run) -> Inverter:
     generator = load_mobile(files["mobile-ffhq-1024"], device=device, dtype=torch.bfloat16) if half else exact
     backbone = load_features_backbone("tf_efficientnet_lite0", files["tf_efficientnet_lite0"], device=device)
     distance = chosen.load(device=device)
-    effort = current.params.effort("invert")
-    settings = InversionSettings(
-        steps=effort.steps,
-        learning_rate=effort.learning_rate,
-        correct_every=effort.correct_every,
+    told = current.params.effort("invert")
+    settings = replace(
+        effort(told.effort, steps=told.steps),
+        latent=wanted.latent,
+        mse_weight=wanted.mse_weight,
+        prior_weight=wanted.prior_weight,
+        in_domain_weight=wanted.in_domain_weight,
+        code_noise=wanted.code_noise,
+        seed=current.params.seed,
         autocast_bf16=half,
     )
     recipe = runinfo.digest([asdict(settings), list(hashes.values())], n_chars=8)
     return Inverter(
         generator=generator,
         exact=exact,
-        head=load_head(files["mobile-head"], device=device, generator_sha256=exact.weights_sha256),
+        head=Sketch(generator, load_head(files["mobile-head"], device=device, generator_sha256=exact.weights_sha256)),
         encoder=load_encoder(
             files["mobile-encoder"], backbone=backbone, device=device, generator_sha256=exact.weights_sha256
         ),

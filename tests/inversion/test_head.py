@@ -96,9 +96,12 @@ def test_files_that_are_no_head_are_refused(head: FastHead, mobile: MobileGenera
     with pytest.raises(ValueError, match="not a head that fits this version"):
         load_head(path)
     save_file({"x": torch.zeros(1)}, path, metadata={"format": "other"})
-    with pytest.raises(ValueError, match="expected format 'mobile-head-1', found 'other'"):
+    with pytest.raises(ValueError, match="expected format 'mobile-head-2', found 'other'"):
         load_head(path)
-    save_file({"x": torch.zeros(1)}, path, metadata={"format": "mobile-head-1"})
+    save_file({"x": torch.zeros(1)}, path, metadata={"format": "mobile-head-2"})
+    with pytest.raises(ValueError, match="expected one of the heads fine, coarse, found 'None'"):
+        load_head(path)
+    save_file({"x": torch.zeros(1)}, path, metadata={"format": "mobile-head-2", "plan": "fine"})
     with pytest.raises(ValueError, match="not a head that fits this version"):
         load_head(path)
     assert load_head(HEAD, generator_sha256=mobile.weights_sha256)

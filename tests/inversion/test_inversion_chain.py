@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from inversion.codes import draw_codes
 from inversion.encoder import RidgeEncoder, load_encoder
-from inversion.head import FastHead, load_head
+from inversion.head import Sketch, load_head
 from inversion.mobile import MobileGenerator
 from inversion.optimise import InversionResult, InversionSettings, invert
 from inversion.perceptual import PerceptualDistance, load_stlpips
@@ -18,8 +18,8 @@ SETTINGS = InversionSettings(steps=4, learning_rate=0.04, correct_every=2)
 
 
 @pytest.fixture(scope="module")
-def head() -> FastHead:
-    return load_head(ASSETS / "mobile_head.safetensors")
+def head(mobile: MobileGenerator) -> Sketch:
+    return Sketch(mobile, load_head(ASSETS / "mobile_head.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def targets(mobile: MobileGenerator) -> Tensor:
 
 @pytest.fixture(scope="module")
 def found(
-    targets: Tensor, mobile: MobileGenerator, head: FastHead, encoder: RidgeEncoder, alex: PerceptualDistance
+    targets: Tensor, mobile: MobileGenerator, head: Sketch, encoder: RidgeEncoder, alex: PerceptualDistance
 ) -> InversionResult:
     return invert(targets, generator=mobile, head=head, encoder=encoder, perceptual=alex, settings=SETTINGS)
 

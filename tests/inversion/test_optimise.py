@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from inversion.optimise import InversionSettings, invert
-from inversion.schedule import learning_rate_factor
-from tests.inversion.toy import ToyGenerator, faulty_head, toy_codes, toy_distance
+from inversion.schedule import EFFORTS, effort, learning_rate_factor
+from tests.inversion.toy import ToyGenerator, faulty_coarse_head, faulty_head, toy_codes, toy_distance
 
 SETTINGS = InversionSettings(steps=32, learning_rate=0.15, mse_weight=1.0, prior_weight=1e-4, correct_every=4)
 
@@ -44,7 +44,7 @@ def test_finds_codes_that_draw_the_target(generator, targets, head):
     assert result.wplus.shape == (4, 3, 4)
     assert (error < 0.05 * error_of_mean).all()
     assert not result.diverged.any()
-    assert result.steps_run == 32
+    assert result.steps_run.tolist() == [32] * 4
 
 
 @pytest.mark.parametrize("head", [None, faulty_head])
@@ -103,28 +103,151 @@ def test_equal_runs_give_equal_codes(generator, targets):
 
 
 def test_correction_keeps_the_heads_errors_out_of_the_codes(generator, targets):
-    trusting = dataclasses.replace(SETTINGS, correct_every=0)
+    trusting = dataclasses.replace(SETTINGS, correct_every=32)
 
     def full_loss(settings: InversionSettings) -> Tensor:
         result = invert(targets, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=settings)
         return objective(generator, result.wplus, targets, settings)
 
-    assert (full_loss(SETTINGS) < 0.2 * full_loss(trusting)).all()
+    assert (full_loss(SETTINGS) < 0.5 * full_loss(trusting)).all()
 
 
 @pytest.mark.parametrize(
-    ("changes", "n_images"),
+    ("changes", "steps"),
     [
-        ({"correct_every": 4}, 4 * 9),  # steps 0, 4, ..., 32
-        ({"correct_every": 20}, 4 * 3),  # 0, 20 and the last
-        ({"correct_every": 0}, 0),
-        ({"correct_every": 32, "full_steps": 3}, 4 * 5),  # 0, and 29 to 32
+        ({"correct_every": 4}, [0, 4, 8, 12, 16, 20, 24, 28, 32]),
+        ({"correct_every": 20}, [0, 20, 32]),
+        ({"correct_every": 20, "coarse_fraction": 0.25}, [0, 8, 20, 32]),
     ],
 )
-def test_full_images_are_made_where_settings_say(generator, targets, changes, n_images):
+def test_full_images_are_made_where_settings_say(generator, targets, changes, steps):
     settings = dataclasses.replace(SETTINGS, **changes)
-    invert(targets, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=settings)
-    assert generator.n_full_images == n_images
+    result = invert(
+        targets,
+        generator=generator,
+        head=faulty_head,
+        coarse=faulty_coarse_head,
+        perceptual=toy_distance(),
+        settings=settings,
+    )
+    assert generator.n_full_images == 4 * len(steps)
+    assert result.trace.step.tolist() == steps
+
+
+def test_coarse_steps_lead_to_the_target_too(generator, targets):
+    settings = dataclasses.replace(SETTINGS, coarse_fraction=0.75)
+    drawn_px = []
+
+    def coarse(codes: Tensor) -> Tensor:
+        drawn_px.append(128)
+        return faulty_coarse_head(codes)
+
+    result = invert(
+        targets, generator=generator, head=faulty_head, coarse=coarse, perceptual=toy_distance(), settings=settings
+    )
+    assert len(drawn_px) == 24
+    # Ratings are those of the 256 px image at coarse steps too: the objective written out a second time agrees.
+    torch.testing.assert_close(
+        result.loss_start,
+        objective(generator, generator.mean_w.expand(4, 3, 4), targets, settings),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+    assert (objective(generator, result.wplus, targets, settings) < 0.1 * result.loss_start).all()
+
+
+def test_the_trace_and_the_image_are_those_of_the_full_generator(generator, targets):
+    result = invert(targets, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=SETTINGS)
+    torch.testing.assert_close(result.image, generator.synthesise(result.wplus), rtol=1e-5, atol=1e-5)
+    distance = toy_distance()(result.image, targets)
+    for face in range(4):
+        k = result.trace.step.tolist().index(int(result.best_step[face]))
+        assert result.trace.perceptual[k, face] == pytest.approx(float(distance[face]), rel=1e-4)
+        mse = (result.image[face] - targets[face]).square().mean()
+        assert result.trace.mse_unit[k, face] == pytest.approx(float(mse), rel=1e-4)
+    assert (result.trace.seconds_per_face.diff() > 0).all()
+
+
+def test_converged_faces_leave_and_change_nothing_for_the_others(generator, targets):
+    """The first face starts at its solution and has nothing to gain; the others have."""
+    start = toy_codes(4, seed=2)
+    start[0] = toy_codes(4, seed=1)[0]
+    settings = dataclasses.replace(SETTINGS, stop_below=0.05, prior_weight=0.0)
+
+    def run(rows: slice):
+        return invert(
+            targets[rows],
+            generator=generator,
+            head=faulty_head,
+            perceptual=toy_distance(),
+            settings=settings,
+            encoder=lambda images: start[rows],
+        )
+
+    together = run(slice(None))
+    assert together.steps_run[0] == 8  # no gain from 0 to 4, at rest until 8
+    assert (together.steps_run[1:] > 8).all()
+    assert not together.diverged.any()
+    assert together.trace.perceptual[-1, 0].isnan()
+    assert together.trace.perceptual[0].isfinite().all()
+    alone = torch.cat([run(slice(k, k + 1)).wplus for k in range(4)])
+    torch.testing.assert_close(together.wplus, alone, rtol=0, atol=4e-3)
+
+
+def test_in_w_all_channels_share_one_code(generator, targets):
+    start = toy_codes(4, seed=2)
+    settings = dataclasses.replace(SETTINGS, latent="w")
+    result = invert(
+        targets,
+        generator=generator,
+        head=faulty_head,
+        perceptual=toy_distance(),
+        settings=settings,
+        encoder=lambda _: start,
+    )
+    assert result.wplus.shape == (4, 3, 4)
+    assert torch.equal(result.wplus, result.wplus[:, :1].expand(-1, 3, -1))
+    assert (result.loss_best < result.loss_start).all()
+    unmoved = dataclasses.replace(settings, steps=0)
+    started = invert(
+        targets, generator=generator, perceptual=toy_distance(), settings=unmoved, encoder=lambda _: start
+    ).wplus
+    torch.testing.assert_close(started, start.mean(1, keepdim=True).expand(-1, 3, -1))
+
+
+def test_noise_on_the_codes_follows_the_seed_alone(generator, targets):
+    def run(seed: int, images: Tensor) -> Tensor:
+        settings = dataclasses.replace(SETTINGS, code_noise=0.3, seed=seed)
+        return invert(images, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=settings).wplus
+
+    assert torch.equal(run(1, targets), run(1, targets))
+    assert not torch.allclose(run(1, targets), run(2, targets), atol=1e-2)
+    torch.testing.assert_close(run(1, targets)[2:3], run(1, targets[2:3]), rtol=0, atol=4e-3)
+
+
+def test_the_in_domain_term_pulls_codes_to_what_the_encoder_reads(generator, targets):
+    home = toy_codes(4, seed=5)
+
+    def away(weight: float) -> Tensor:
+        settings = dataclasses.replace(SETTINGS, in_domain_weight=weight)
+        found = invert(
+            targets,
+            generator=generator,
+            head=faulty_head,
+            perceptual=toy_distance(),
+            settings=settings,
+            encoder=lambda _: home,
+        ).wplus
+        return ((found - home) / generator.std_w).square().mean()
+
+    assert away(100.0) < 0.1 * away(0.0)
+    with pytest.raises(ValueError, match="needs an encoder"):
+        invert(
+            targets,
+            generator=generator,
+            perceptual=toy_distance(),
+            settings=dataclasses.replace(SETTINGS, in_domain_weight=1.0),
+        )
 
 
 class _BreaksFarOut(ToyGenerator):
@@ -241,8 +364,11 @@ def test_wrong_codes_of_an_encoder_are_named(generator, targets, codes, message)
         ("prior_weight", math.inf),
         ("warmup_fraction", 1.1),
         ("decay_fraction", -0.1),
-        ("correct_every", -1),
-        ("full_steps", 33),
+        ("correct_every", 0),
+        ("coarse_fraction", 1.5),
+        ("stop_below", -0.1),
+        ("in_domain_weight", -1.0),
+        ("code_noise", math.nan),
     ],
 )
 def test_settings_out_of_range_are_named(name, value):
@@ -250,8 +376,19 @@ def test_settings_out_of_range_are_named(name, value):
         dataclasses.replace(SETTINGS, **{name: value})
 
 
+def test_an_unknown_latent_is_named():
+    with pytest.raises(ValueError, match="expected latent 'w\\+' or 'w', got 'z'"):
+        dataclasses.replace(SETTINGS, latent="z")
+
+
+def rates(n_steps: int, *, rise: float, fall: float) -> list[float]:
+    end, fall_steps = torch.tensor([n_steps]), torch.tensor([fall * n_steps])
+    told = [learning_rate_factor(k, rise_steps=rise * n_steps, end=end, fall_steps=fall_steps) for k in range(n_steps)]
+    return [float(factor) for factor in told]
+
+
 def test_learning_rate_rises_stays_and_falls():
-    factors = [learning_rate_factor(k, 100, warmup_fraction=0.1, decay_fraction=0.3) for k in range(100)]
+    factors = rates(100, rise=0.1, fall=0.3)
     assert factors[:10] == pytest.approx([(k + 0.5) / 10 for k in range(10)])
     assert factors[10:70] == [1.0] * 60
     # Half of the way down, the cosine is at one half: between steps 84 and 85.
@@ -261,8 +398,16 @@ def test_learning_rate_rises_stays_and_falls():
 
 def test_every_step_moves_however_short_the_run():
     for n_steps in (1, 2, 5):
-        factors = [learning_rate_factor(k, n_steps, warmup_fraction=1.0, decay_fraction=1.0) for k in range(n_steps)]
-        assert all(0 < factor <= 1 for factor in factors)
-    assert learning_rate_factor(0, 1, warmup_fraction=0.0, decay_fraction=0.0) == 1.0
-    with pytest.raises(ValueError, match="from 0 to 4, got 5"):
-        learning_rate_factor(5, 5, warmup_fraction=0.1, decay_fraction=0.1)
+        assert all(0 < factor <= 1 for factor in rates(n_steps, rise=1.0, fall=1.0))
+    assert rates(1, rise=0.0, fall=0.0) == [1.0]
+
+
+def test_each_face_falls_to_its_own_end():
+    factors = learning_rate_factor(5, rise_steps=0.0, end=torch.tensor([6, 10]), fall_steps=torch.tensor([4.0, 4.0]))
+    assert factors[0] == pytest.approx(0.5 * (1 - math.cos(math.pi * 0.125)))
+    assert factors[1] == 1.0
+
+
+def test_efforts_are_ordered():
+    assert [EFFORTS[name].steps for name in ("encoder", "fast", "paper", "max")] == [0, 20, 100, 1000]
+    assert effort("paper", steps=7) == dataclasses.replace(EFFORTS["paper"], steps=7)

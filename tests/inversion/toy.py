@@ -41,11 +41,16 @@ class ToyGenerator:
         return self.synthesise(w_plus)
 
 
-def faulty_head(features: Tensor, w_plus: Tensor) -> Tensor:
+def faulty_head(w_plus: Tensor) -> Tensor:
     """Near the full image, but too flat, tinted, and with a tint that follows the code: an error that can be fitted."""
     tint = 0.2 + 0.1 * torch.tanh(w_plus[:, 0, :3])
-    image = torch.tanh(0.8 * features) + tint[:, :, None, None]
+    image = torch.tanh(0.8 * ToyGenerator().features(w_plus)) + tint[:, :, None, None]
     return F.interpolate(image, scale_factor=8)
+
+
+def faulty_coarse_head(w_plus: Tensor) -> Tensor:
+    """The same at 128 px."""
+    return F.avg_pool2d(faulty_head(w_plus), 2)
 
 
 def toy_distance() -> PerceptualDistance:

@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {
     "data": {"source": "folder", "root": "case"},
     "split": {"fractions": [0.5, 0.5, 0.0], "n_folds": 2},
     "invert.batch_size": 2,
-    "invert.quick": {"steps": 1, "learning_rate": 0.1, "correct_every": 1},
+    "invert.quick": {"effort": "fast", "steps": 1},
     "train.models": ["logistic", "rf"],
     "evaluate.n_boot": 100,
     "importance.quick": {"n_trees": 5, "n_repeats": 1},

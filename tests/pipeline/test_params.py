@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from inversion.schedule import EFFORTS
 from pipeline import params
 from pipeline.errors import UserError
 from tests.conftest import REPOSITORY
@@ -25,7 +26,7 @@ def write(tmp_path: Path, raw: object) -> Path:
 
 def test_the_shipped_settings_are_valid() -> None:
     loaded = params.load(REPOSITORY / "params.yaml")
-    assert loaded.invert.paper.steps == 100, "LatentForensics optimises for a hundred steps"
+    assert EFFORTS[loaded.invert.paper.effort].steps == 100, "LatentForensics optimises for a hundred steps"
     assert loaded.data.source == "sample"
 
 
