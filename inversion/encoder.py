@@ -1,8 +1,7 @@
-"""A closed-form encoder: features of a frozen EfficientNet-Lite0, one linear map to a W+ code.
+"""An encoder: features of a frozen EfficientNet-Lite0, one linear map to a W+ code.
 
-The map is a ridge regression of the generator's own codes on its own images (``inversion.fit_encoder``). It costs one
-pass through Lite0 and gives a first code with pose, glasses, hair, age and expression about right: a start for the
-optimiser, not a reconstruction.
+The map starts as a ridge regression of the generator's own codes on its own images (``inversion.fit_encoder``) and is
+then tuned by what its codes draw (``inversion.tune_encoder``). It costs one pass through Lite0.
 """
 
 import json
@@ -28,7 +27,7 @@ PROBE_TOLERANCE = 0.02
 Backbone = nn.Module | Callable[[torch.Tensor], list[torch.Tensor]]
 
 
-class RidgeEncoder(nn.Module):
+class LinearEncoder(nn.Module):
     """Images to W+ codes. Made by :func:`load_encoder` or ``inversion.fit_encoder``.
 
     Parameters
@@ -51,9 +50,21 @@ class RidgeEncoder(nn.Module):
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor.float())
 
-    @torch.no_grad()
+    @property
+    def backbone(self) -> Backbone:
+        """The network behind the features."""
+        return self._backbone[0]
+
+    def standardise(self, features: torch.Tensor) -> torch.Tensor:
+        """Pooled features [N, F] in standard deviations of those of the fit."""
+        return (features - self.feature_mean) / self.feature_std
+
+    def codes_of(self, standard: torch.Tensor) -> torch.Tensor:
+        """Codes ``float32`` [N, C, D] of standardised features [N, F]."""
+        return (standard @ self.project @ self.expand).reshape(-1, *self.offset.shape) + self.offset
+
     def predict(self, images: torch.Tensor) -> torch.Tensor:
-        """Give first codes.
+        """Give first codes; differentiable with respect to the images.
 
         Parameters
         ----------
@@ -70,18 +81,15 @@ class RidgeEncoder(nn.Module):
         ValueError
             If the shape or the dtype is wrong or a value is not finite.
         """
-        features = pooled_features(self._backbone[0], images)
-        standard = (features - self.feature_mean) / self.feature_std  # [N, F]
-        return (standard @ self.project @ self.expand).reshape(-1, *self.offset.shape) + self.offset
+        return self.codes_of(self.standardise(pooled_features(self._backbone[0], images)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Same as :meth:`predict`."""
         return self.predict(images)
 
 
-@torch.no_grad()
 def pooled_features(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
-    """Average the backbone's stage outputs over grids, ``float32`` [N, F]; images as for :class:`RidgeEncoder`."""
+    """Average the backbone's stage outputs over grids, ``float32`` [N, F]; images as for :class:`LinearEncoder`."""
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, IMAGE_PX, IMAGE_PX) or not images.is_floating_point():
         expected = f"expected images as floating point [N, 3, {IMAGE_PX}, {IMAGE_PX}]"
         raise ValueError(f"{expected}, got {images.dtype} {list(images.shape)}")
@@ -96,6 +104,7 @@ def pooled_features(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
     return torch.cat(pooled, dim=1)
 
 
+@torch.no_grad()
 def probe_features(backbone: Backbone, device: torch.device | str = "cpu") -> torch.Tensor:
     """Give the features [F] of a fixed pattern of waves, by which a backbone with other weights is recognised."""
     place = torch.linspace(0, 1, IMAGE_PX, device=device)
@@ -103,7 +112,7 @@ def probe_features(backbone: Backbone, device: torch.device | str = "cpu") -> to
     return pooled_features(backbone, torch.stack(waves)[None])[0]
 
 
-def save_encoder(encoder: RidgeEncoder, path: Path, *, facts: dict[str, object]) -> None:
+def save_encoder(encoder: LinearEncoder, path: Path, *, facts: dict[str, object]) -> None:
     """Write the map as safetensors, its two factors in ``float16``; ``facts`` go into the metadata."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     tensors |= {name: tensors[name].half() for name in ("project", "expand")}
@@ -116,7 +125,7 @@ def save_encoder(encoder: RidgeEncoder, path: Path, *, facts: dict[str, object])
 
 def load_encoder(
     path: Path, *, backbone: Backbone, device: torch.device | str = "cpu", generator_sha256: str | None = None
-) -> RidgeEncoder:
+) -> LinearEncoder:
     """Load a fitted encoder.
 
     Parameters
@@ -144,7 +153,7 @@ def load_encoder(
         raise ValueError(
             f"{path}: the backbone's weights are not those of the fit (features differ by {away.max():.2g} sd)"
         )
-    return RidgeEncoder(backbone, tensors).eval().to(device)
+    return LinearEncoder(backbone, tensors).eval().to(device)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]]:

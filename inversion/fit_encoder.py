@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from inversion.code_set import CodeSet, read_images
-from inversion.encoder import Backbone, RidgeEncoder, pooled_features
+from inversion.encoder import Backbone, LinearEncoder, pooled_features
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class EncoderFit:
     rank: int = 128
 
 
+@torch.no_grad()
 def image_features(
     backbone: Backbone, images: npt.NDArray[np.float16], out: torch.Tensor, *, batch_size: int = 16
 ) -> Iterator[int]:
@@ -41,7 +42,7 @@ def image_features(
 
 
 @torch.no_grad()
-def fit_encoder(backbone: Backbone, features: torch.Tensor, code_set: CodeSet, settings: EncoderFit) -> RidgeEncoder:
+def fit_encoder(backbone: Backbone, features: torch.Tensor, code_set: CodeSet, settings: EncoderFit) -> LinearEncoder:
     """Solve for the map on the codes that are not kept out.
 
     With n images and F > n features the dual form is solved, an n x n system: weights = X' (X X' + ridge)^-1 Y for
@@ -84,11 +85,11 @@ def fit_encoder(backbone: Backbone, features: torch.Tensor, code_set: CodeSet, s
     expand = (left / values.sqrt()).T @ fitted  # [R, C * D], orthonormal rows
     project = standard.T @ (dual @ expand.T).float()  # [F, R]
     tensors = {"feature_mean": mean, "feature_std": std, "project": project, "expand": expand.float()}
-    return RidgeEncoder(backbone, tensors | {"offset": offset.reshape(code_set.codes.shape[1:])})
+    return LinearEncoder(backbone, tensors | {"offset": offset.reshape(code_set.codes.shape[1:])})
 
 
 @torch.no_grad()
-def r_squared(encoder: RidgeEncoder, code_set: CodeSet, images: npt.NDArray[np.float16], indices: list[int]) -> float:
+def r_squared(encoder: LinearEncoder, code_set: CodeSet, images: npt.NDArray[np.float16], indices: list[int]) -> float:
     """Give the share of the codes' variance that the encoder explains, over all channels and dimensions together."""
     told = torch.cat([encoder.predict(read_images(images, [index])) for index in indices])
     true = code_set.codes[indices]

