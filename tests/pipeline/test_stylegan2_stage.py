@@ -22,7 +22,7 @@ from pipeline.converted import require_converted
 from pipeline.doctor import examine
 from pipeline.errors import UserError
 from pipeline.ingest.faces import decode_image
-from pipeline.networks import Networks, load_networks
+from pipeline.networks import _STYLEGAN2_PX, Networks, load_networks
 from pipeline.paths import Paths
 from tests.conftest import REPOSITORY
 from tests.data.make_e4e_fixture import seeded_checkpoint
@@ -169,10 +169,13 @@ def test_bad_networks_are_one_sentence_and_leave_nothing(folder: Path, tmp_path:
         load()
 
 
-def test_bf16_is_for_the_blocks_trained_in_16_bits_and_for_the_search_alone(folder: Path) -> None:
-    bring(folder, replace(TOY, num_fp16_res=3, conv_clamp=256.0))
+def test_bf16_is_for_the_blocks_trained_in_16_bits_and_for_the_search_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_STYLEGAN2_PX, NAME, 64)  # many CPUs emulate bfloat16, slowly
+    bring(folder, Toy(64, 512, 8, num_fp16_res=3, conv_clamp=256.0))
     networks = load(bf16=True)
-    codes = networks.exact.mean_w.expand(1, 14, -1) + 0.5
+    codes = networks.exact.mean_w.expand(1, 10, -1) + 0.5
     exact = networks.exact.synthesise_256(codes)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(networks.exact.synthesise_256(codes), exact)
