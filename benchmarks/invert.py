@@ -30,6 +30,7 @@ from inversion.memory import keep_freed_memory
 from inversion.optimise import invert
 from inversion.pixels import to_unit
 from inversion.quality import measure
+from inversion.schedule import EFFORTS, InversionSettings
 from pipeline import params
 from pipeline.paths import Paths
 from pipeline.stages.invert import STAGE
@@ -131,6 +132,8 @@ def _codes(method: str, faces: Tensor, inverter: Inverter, *, warm_up: bool = Fa
         sys.exit(f"{method}: expected mean, encoder, mean+N, encoder+N or projector+N")
     if steps == 0:
         if start == "encoder":
+            if inverter.encoder is None:
+                sys.exit("encoder: this generator has none here")
             with torch.no_grad():
                 return inverter.encoder(faces)
         return inverter.exact.mean_w.expand(len(faces), inverter.exact.n_channels, -1).clone()
@@ -138,11 +141,25 @@ def _codes(method: str, faces: Tensor, inverter: Inverter, *, warm_up: bool = Fa
         faces,
         generator=inverter.generator,
         head=inverter.head,
+        coarse=inverter.coarse,
         encoder=inverter.encoder if start == "encoder" else None,
         perceptual=inverter.perceptual,
-        settings=replace(inverter.settings, steps=steps),
+        settings=_settings(inverter.settings, steps),
     )
     return found.wplus
+
+
+def _settings(told: InversionSettings, steps: int) -> InversionSettings:
+    """Those of the effort that takes so many steps, of `fast` for another number; objective and precision as told."""
+    named = next((settings for settings in EFFORTS.values() if settings.steps == steps), EFFORTS["fast"])
+    return replace(
+        named,
+        steps=steps,
+        mse_weight=told.mse_weight,
+        prior_weight=told.prior_weight,
+        in_domain_weight=told.in_domain_weight,
+        autocast_bf16=told.autocast_bf16,
+    )
 
 
 if __name__ == "__main__":

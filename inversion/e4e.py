@@ -35,6 +35,10 @@ W_DIM = 512
 #: Styles from this index on read the 32 px level; from the second on the 64 px level.
 MIDDLE_FROM, FINE_FROM = 3, 7
 _LEVEL_PX = (16, 32, 64)
+#: How far the mean codes of file and generator may lie apart, root mean square over dimensions, in standard deviations.
+#: Both are estimates of one mean from many codes, a few hundredths apart; means of W lie 0.36 from zero in FFHQ-1024's
+#: network, so two networks' means lie some 0.5 apart.
+MAX_MEAN_APART = 0.1
 _PREFIX = "encoder."
 
 
@@ -185,6 +189,24 @@ def load_e4e(path: Path, *, n_styles: int, device: torch.device | str = "cpu") -
     encoder.latent_avg = latent_avg
     encoder.weights_sha256 = digest
     return encoder.requires_grad_(False).eval().to(device)
+
+
+def check_mean(encoder: E4eEncoder, *, mean_w: Tensor, std_w: Tensor) -> None:
+    """Raise :class:`E4eWeightsError` unless the encoder was trained with the generator that has this W.
+
+    Parameters
+    ----------
+    encoder
+        As read: its codes are offsets from the mean code of its own generator.
+    mean_w, std_w
+        Floating point [512]: mean and standard deviation of the generator's codes.
+    """
+    apart = ((encoder.latent_avg.mean(0).to(mean_w) - mean_w) / std_w).square().mean().sqrt().item()
+    if not apart <= MAX_MEAN_APART:
+        raise E4eWeightsError(
+            f"e4e: made for another generator: its mean code lies {apart:.2f} standard deviations from this one's, "
+            f"at most {MAX_MEAN_APART} is expected"
+        )
 
 
 def _check_options(opts: object, path: Path) -> None:

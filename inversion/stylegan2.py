@@ -141,10 +141,10 @@ class StyleGan2(nn.Module):
     mean_w: torch.Tensor
     std_w: torch.Tensor
 
-    def __init__(self, state: State, layout: Layout, *, use_half: bool = True) -> None:
+    def __init__(self, state: State, layout: Layout, *, half: torch.dtype | None = None) -> None:
         super().__init__()
         self.layout = layout
-        self.use_half = use_half
+        self.half_dtype = half
         self.n_channels, self.w_dim, self.resolution_px = layout.n_channels, layout.w_dim, layout.resolution_px
         self.weights_sha256 = digest(state, layout)
         pairs = zip(layout.mapping_widths, layout.mapping_widths[1:], strict=False)
@@ -209,12 +209,13 @@ class StyleGan2(nn.Module):
         x = self.constant.expand(len(w), -1, -1, -1)  # [N, C, 4, 4]
         image = None
         fir = self.fir * 4  # doubling puts three zeros beside each value
-        for index, block in enumerate(self.blocks):
-            # 16-bit convolutions pay on a GPU alone, and few CPUs have them.
-            half = block.may_be_half and self.use_half and w.device.type == "cuda"
-            channel = max(2 * index - 1, 0)
-            codes = (w[:, channel], w[:, 2 * index], w[:, 2 * index + 1])
-            x, image = block(x.to(torch.float16 if half else w.dtype), image, codes, fir)
+        # Scales and the sum of the blocks' images stay in 32 bits, which autocast would not leave them.
+        with torch.autocast(w.device.type, enabled=False):
+            for index, block in enumerate(self.blocks):
+                dtype = (block.may_be_half and self.half_dtype) or w.dtype
+                channel = max(2 * index - 1, 0)
+                codes = (w[:, channel], w[:, 2 * index], w[:, 2 * index + 1])
+                x, image = block(x.to(dtype), image, codes, fir)
         assert image is not None  # every layout's last block makes one
         return image
 
@@ -244,7 +245,7 @@ def upsample(x: torch.Tensor, fir: torch.Tensor) -> torch.Tensor:
 
 
 def load_stylegan2(
-    path: Path, *, device: torch.device | str, noise: Noise = "const", use_half: bool = True
+    path: Path, *, device: torch.device | str, noise: Noise = "const", half: torch.dtype | None = None
 ) -> StyleGan2:
     """Load a generator from any file that ``inversion.stylegan2_formats`` reads; nothing in the file is run.
 
@@ -257,8 +258,10 @@ def load_stylegan2(
     noise
         ``const``: the noise images kept in the file; ``none``: no noise. Two noises are two generators, with digests
         of their own.
-    use_half
-        Let the blocks that were trained in 16-bit floats run in them on a GPU. On the CPU all is ``float32``.
+    half
+        Number format of the blocks that were trained in 16-bit floats: None for ``float32`` like the rest;
+        ``torch.float16``, which they were trained in; or ``torch.bfloat16``, for searches: gradients of a mean over
+        pixels come near ``float16``'s smallest number.
 
     Raises
     ------
@@ -269,10 +272,12 @@ def load_stylegan2(
     """
     if noise not in ("const", "none"):
         raise ValueError(f"expected noise 'const' or 'none', got {noise!r}")
+    if half not in (None, torch.float16, torch.bfloat16):
+        raise ValueError(f"expected half None, torch.float16 or torch.bfloat16, got {half}")
     state, layout = read_network(path)
     if noise == "none":
         state = {name: torch.zeros_like(t) if name.endswith(".noise") else t for name, t in state.items()}
-    return StyleGan2(state, layout, use_half=use_half).to(device).eval()
+    return StyleGan2(state, layout, half=half).to(device).eval()
 
 
 def _per_channel(fir: torch.Tensor, n_channels: int) -> torch.Tensor:

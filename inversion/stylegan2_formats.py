@@ -45,15 +45,26 @@ class _Network:
     attributes: dict[str, Mapping[object, object]] = field(default_factory=dict)
 
 
-def convert(source: Path, target: Path) -> Layout:
+def convert(source: Path, target: Path, *, resolution_px: int | None = None) -> Layout:
     """Read any known format and write a safetensors file.
+
+    Parameters
+    ----------
+    source, target
+        The file to read; the one to write, under its name only when whole.
+    resolution_px
+        If told, the side of the images that the network must make.
 
     Raises
     ------
     PickleRefused, WeightsError
-        As :func:`read_network`.
+        As :func:`read_network`; a network of another resolution.
+    OSError
+        The target cannot be written.
     """
     state, layout = read_network(source)
+    if resolution_px is not None and layout.resolution_px != resolution_px:
+        raise WeightsError(f"{source}: expected a network of {resolution_px} px, found one of {layout.resolution_px}")
     save_state(state, layout, target, facts={"source": source.name})
     return layout
 

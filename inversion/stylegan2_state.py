@@ -142,7 +142,7 @@ def digest(state: Mapping[str, torch.Tensor], layout: Layout) -> str:
 def save_state(state: Mapping[str, torch.Tensor], layout: Layout, path: Path, *, facts: Mapping[str, str]) -> None:
     """Write a checked state to a safetensors file, by a temporary name first.
 
-    ``facts`` are kept beside it (where it came from); the values are free text.
+    ``facts`` are kept beside it (where it came from); the values are free text. OSError where it cannot be written.
     """
     check_state(state, layout)
     metadata = {"format": FORMAT, "layout": json.dumps(asdict(layout)), "facts": json.dumps(dict(facts))}
@@ -150,6 +150,8 @@ def save_state(state: Mapping[str, torch.Tensor], layout: Layout, path: Path, *,
     try:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, metadata=metadata)
         temporary.replace(path)
+    except SafetensorError as error:  # a full disk, a folder that is not there
+        raise OSError(str(error).splitlines()[0]) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -156,11 +156,11 @@ def weights_list() -> None:
 
 @weights_app.command("verify")
 def weights_verify() -> None:
-    """Check size and SHA-256 of every file; those to be downloaded only where they are."""
+    """Check size and SHA-256 of every file; those the user brings only where they are."""
     from pipeline import weights
 
     states = [(w, *weights.state(w)) for w in weights.REGISTRY.values()]
-    problems = [problem for w, what, problem in states if not (w.url and what == "missing")]
+    problems = [problem for w, what, problem in states if not (w.is_brought and what == "missing")]
     for problem in filter(None, problems):
         typer.echo(problem)
     if any(problems):
@@ -170,7 +170,7 @@ def weights_verify() -> None:
 
 @weights_app.command("fetch")
 def weights_fetch(name: Annotated[str, typer.Argument(help="A name from `lf weights list`.")]) -> None:
-    """Download weights that no package carries, into weights/ or $LF_WEIGHTS."""
+    """Download weights that no package carries, into weights/ or the folder $LF_WEIGHTS."""
     from pipeline import fetch, params, weights
     from pipeline.paths import Paths
     from pipeline.progress import progress_bar

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline import params as params_module
-from pipeline import perceptual, user_files, weights
+from pipeline import perceptual, weights
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -121,10 +121,12 @@ def _workers(settings: Params) -> Iterator[Check]:
 
 def needed_weights(settings: Params) -> list[str]:
     """Registered weight sets the settings lead to."""
+    from pipeline.networks import needed_sets
+
     names: list[str] = []
     if "wplus" in settings.spaces:
-        names += ["mobile-ffhq-1024", "mobile-head", "mobile-encoder", "tf_efficientnet_lite0"]
-        names.append(perceptual.resolve(settings.invert.perceptual))
+        names += needed_sets(settings.invert)
+        names += perceptual.weight_sets(perceptual.resolve(settings.invert.perceptual))
     if "efficientnet" in settings.spaces and settings.embed.weights_file is None:
         names += [settings.embed.network] if settings.embed.network in weights.REGISTRY else []
     if settings.faces.detector == "mtcnn" and settings.faces.crop != "whole":
@@ -136,8 +138,6 @@ def _weights(settings: Params) -> Iterator[Check]:
     for name in needed_weights(settings):
         try:
             weights.require(name, allow_noncommercial=settings.weights.allow_noncommercial)
-            if name in user_files.USER_FILES:
-                user_files.require_user_file(name, allow_noncommercial=settings.weights.allow_noncommercial)
         except UserError as error:
             yield Check(f"weights {name}", "MISSING", str(error))
             continue

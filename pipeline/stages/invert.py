@@ -70,6 +70,7 @@ def _work(
         target,
         generator=inverter.generator,
         head=inverter.head,
+        coarse=inverter.coarse,
         encoder=inverter.encoder,
         perceptual=inverter.perceptual,
         settings=inverter.settings,

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-import torch
-
-from embeddings.networks import load_features_backbone
-from inversion.encoder import LinearEncoder, load_encoder
-from inversion.head import Sketch, load_head
-from inversion.mobile import MobileGenerator, load_mobile
+from inversion.generator import Generator
+from inversion.optimise import Encoder, Head, InversionSettings
 from inversion.perceptual import PerceptualDistance
-from inversion.schedule import InversionSettings, effort
-from pipeline import perceptual, runinfo, weights
+from inversion.schedule import effort
+from pipeline import perceptual, runinfo
+from pipeline.networks import load_networks
 from pipeline.stages.common import Run
-
-_WEIGHTS = ("mobile-ffhq-1024", "mobile-head", "mobile-encoder", "tf_efficientnet_lite0")
 
 
 @dataclass(frozen=True)
 class Inverter:
-    """Everything that turns a face into a code, and the exact generator that judges it."""
+    """Everything that turns a face into a code, and the exact generator that judges it.
 
-    generator: MobileGenerator
-    exact: MobileGenerator
-    head: Sketch
-    encoder: LinearEncoder
+    Without an `encoder` a search begins at the mean code; without a `head` each step goes through the whole generator.
+    """
+
+    generator: Generator
+    exact: Generator
+    head: Head | None
+    coarse: Head | None
+    encoder: Encoder | None
     perceptual: PerceptualDistance
     settings: InversionSettings
     inverter_id: str
@@ -37,14 +36,11 @@ def load_inverter(current: Run) -> Inverter:
     wanted = current.params.invert
     allow = current.params.weights.allow_noncommercial
     chosen = perceptual.choose(wanted.perceptual, allow_noncommercial=allow)
-    hashes = {name: weights.sha256(name) for name in _WEIGHTS} | {chosen.name: chosen.sha256}
-    files = {name: weights.require(name, allow_noncommercial=allow) for name in _WEIGHTS}
     device = current.device
-    exact = load_mobile(files["mobile-ffhq-1024"], device=device)
     precision = current.precision(wanted.precision)
     half = precision == "bf16"
-    generator = load_mobile(files["mobile-ffhq-1024"], device=device, dtype=torch.bfloat16) if half else exact
-    backbone = load_features_backbone("tf_efficientnet_lite0", files["tf_efficientnet_lite0"], device=device)
+    networks = load_networks(wanted, device=device, bf16=half, allow_noncommercial=allow)
+    hashes = networks.hashes | {chosen.name: chosen.sha256}
     distance = chosen.load(device=device)
     told = current.params.effort("invert")
     settings = replace(
@@ -58,15 +54,15 @@ def load_inverter(current: Run) -> Inverter:
         autocast_bf16=half,
     )
     recipe = runinfo.digest([asdict(settings), list(hashes.values())], n_chars=8)
+    made_by = f"{wanted.generator}-{networks.encoder_name}-{settings.steps}"
     return Inverter(
-        generator=generator,
-        exact=exact,
-        head=Sketch(generator, load_head(files["mobile-head"], device=device, generator_sha256=exact.weights_sha256)),
-        encoder=load_encoder(
-            files["mobile-encoder"], backbone=backbone, device=device, generator_sha256=exact.weights_sha256
-        ),
+        generator=networks.generator,
+        exact=networks.exact,
+        head=networks.head,
+        coarse=networks.coarse,
+        encoder=networks.encoder,
         perceptual=distance,
         settings=settings,
-        inverter_id=f"mobile-ridge-{settings.steps}-{distance.name}-{precision}-{recipe}",
+        inverter_id=f"{made_by}-{distance.name}-{precision}-{recipe}",
         weight_hashes=hashes,
     )

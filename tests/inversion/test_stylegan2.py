@@ -121,7 +121,7 @@ def test_the_image_at_256_px(small: StyleGan2, tmp_path: Path) -> None:
     assert torch.equal(
         small.synthesise_256(w_plus), F.interpolate(small.synthesise(w_plus), size=(256, 256), mode="bilinear")
     )
-    for side in (256, 512):
+    for side in (256, 512, 1024):
         toy = Toy(side, 2048, 16, seed=9)
         generator = load_stylegan2(write_nvidia_pickle(tmp_path / "n.pkl", toy, nvidia_tensors(toy)), device="cpu")
         codes = codes_of(toy)[1]

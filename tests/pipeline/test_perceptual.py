@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline import params, perceptual, tables, user_files, weights
+from pipeline import params, perceptual, tables, weights
 from pipeline.doctor import examine
 from pipeline.errors import UserError
-from pipeline.user_files import USER_FILES, find_user_file, require_user_file
+from pipeline.weights_registry import TRUNKS
 from tests.conftest import REPOSITORY
 from tests.pipeline import project
 
@@ -34,12 +34,18 @@ def alex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for layer, shape in ALEX.items():
         state[f"features.{layer}.weight"] = torch.randn(shape, generator=random) * 0.05
         state[f"features.{layer}.bias"] = torch.zeros(shape[0])
-    file = tmp_path / "weights" / USER_FILES["lpips-alex"].name
+    file = tmp_path / "weights" / weights.get("alexnet-imagenet").files[0].path
     file.parent.mkdir()
     torch.save(state, file)
-    prefix = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-    monkeypatch.setitem(USER_FILES, "lpips-alex", replace(USER_FILES["lpips-alex"], sha256_prefix=prefix))
+    register(monkeypatch, hashlib.sha256(file.read_bytes()).hexdigest()[:8])
     return file
+
+
+def register(monkeypatch: pytest.MonkeyPatch, sha256: str | None) -> None:
+    """Let another file than the published one be AlexNet."""
+    entry = weights.get("alexnet-imagenet")
+    files = (replace(entry.files[0], sha256=sha256),)
+    monkeypatch.setitem(weights.REGISTRY, entry.name, replace(entry, files=files))
 
 
 def test_every_setting_has_its_weights_registered() -> None:
@@ -47,12 +53,12 @@ def test_every_setting_has_its_weights_registered() -> None:
     assert settings.invert.perceptual == "auto"
     names = set(params.Perceptual.__args__) - {"auto"}
     assert names <= set(weights.REGISTRY)
-    assert {n for n in names if n.startswith("lpips")} < set(USER_FILES)
+    assert {n for n in names if n.startswith("lpips")} == set(TRUNKS)
 
 
-def test_hash_prefixes_are_those_in_the_file_names() -> None:
-    prefixes = {name: entry.sha256_prefix for name, entry in USER_FILES.items() if name.startswith("lpips")}
-    assert prefixes == {"lpips-alex": "7be5be79", "lpips-vgg": "397923af", "lpips-squeeze": "b8a52dc0"}
+def test_trunks_are_registered_with_the_digits_in_their_file_names() -> None:
+    found = {metric: weights.get(trunk).files[0].sha256 for metric, trunk in TRUNKS.items()}
+    assert found == {"lpips-alex": "7be5be79", "lpips-vgg": "397923af", "lpips-squeeze": "b8a52dc0"}
 
 
 def test_auto_is_st_lpips_where_nothing_was_brought() -> None:
@@ -76,8 +82,9 @@ def test_st_lpips_stays_st_lpips_where_it_is_demanded(alex: Path) -> None:
 
 @pytest.mark.parametrize("net", ["alex", "vgg", "squeeze"])
 def test_a_demanded_network_that_is_missing_says_how_to_get_it(net: str) -> None:
-    entry = USER_FILES[f"lpips-{net}"]
-    with pytest.raises(UserError, match=f"need {entry.name}, which no package carries: get it from https://"):
+    entry = weights.get(TRUNKS[f"lpips-{net}"])
+    expected = f"run `lf weights fetch {entry.name}`, or download https://.* put it at weights/{entry.files[0].path}"
+    with pytest.raises(UserError, match=expected):
         perceptual.choose(f"lpips-{net}", allow_noncommercial=True)
 
 
@@ -86,36 +93,22 @@ def test_a_damaged_file_is_an_error_and_not_another_metric(alex: Path, wanted: s
     content = bytearray(alex.read_bytes())
     content[len(content) // 2] ^= 1
     alex.write_bytes(content)
-    with pytest.raises(UserError, match="is not the published file: its SHA-256 begins with"):
+    with pytest.raises(UserError, match="is not the file that was registered"):
         perceptual.choose(wanted, allow_noncommercial=True)
 
 
-def test_the_named_folder_comes_before_the_projects(
-    alex: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.setenv("LF_WEIGHTS", str(elsewhere))
-    found = find_user_file("lpips-alex")
-    assert found is not None
-    assert found.samefile(alex)
-    other = elsewhere / alex.name
-    other.write_bytes(b"other")
-    assert find_user_file("lpips-alex") == other
-
-
-def test_noncommercial_files_can_be_refused() -> None:
-    with pytest.raises(UserError, match=r"'e4e-ffhq-1024' forbid commercial use \(code MIT; weights trained on FFHQ"):
-        require_user_file("e4e-ffhq-1024", allow_noncommercial=False)
-    with pytest.raises(UserError, match=r"need e4e_ffhq_encode\.pt"):
-        require_user_file("e4e-ffhq-1024", allow_noncommercial=True)
+def test_the_named_folder_stands_for_the_projects(alex: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LF_WEIGHTS", str(tmp_path / "elsewhere"))
+    assert perceptual.resolve("auto") == "stlpips-alex"
+    alex.parent.rename(tmp_path / "elsewhere")
+    assert perceptual.choose("auto", allow_noncommercial=True).files[0] == tmp_path / "elsewhere" / alex.name
 
 
 def test_doctor_tells_of_a_missing_network(tmp_path: Path) -> None:
     paths = project.make(tmp_path, people=[0])
     assert [c.state for c in examine(paths) if c.name == "weights stlpips-alex"] == ["ok"]
     project.write_params(tmp_path, project.SMALL | {"invert.perceptual": "lpips-vgg"})
-    (check,) = [c for c in examine(paths) if c.name == "weights lpips-vgg"]
+    (check,) = [c for c in examine(paths) if c.name == "weights vgg16-imagenet"]
     assert check.state == "MISSING"
     assert "vgg16-397923af.pth" in check.finding
 
@@ -139,5 +132,5 @@ def test_the_stage_names_the_metric_and_keeps_codes_of_two_metrics_apart(alex: P
 def test_other_weights_of_one_metric_are_another_inverter(alex: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = perceptual.choose("lpips-alex", allow_noncommercial=True)
     alex.write_bytes(alex.read_bytes() + b"\0")
-    monkeypatch.setitem(user_files.USER_FILES, "lpips-alex", replace(USER_FILES["lpips-alex"], sha256_prefix=""))
+    register(monkeypatch, None)
     assert perceptual.choose("lpips-alex", allow_noncommercial=True).sha256 != before.sha256

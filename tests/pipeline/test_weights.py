@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import weights
+from pipeline import weight_sets, weights
 from pipeline.errors import UserError
 
 
-@pytest.mark.parametrize("name", sorted(name for name, entry in weights.REGISTRY.items() if not entry.url))
+@pytest.mark.parametrize("name", sorted(name for name, entry in weights.REGISTRY.items() if not entry.is_brought))
 def test_every_registered_file_is_there_and_unaltered(name: str) -> None:
     assert weights.state(weights.get(name)) == ("ok", "")
 
@@ -24,7 +24,7 @@ def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / entry.files[0].path
     file.parent.mkdir()
     shutil.copy(entry.folder / entry.files[0].path, file)
-    monkeypatch.setattr(weights, "_REPOSITORY", tmp_path)
+    monkeypatch.setattr(weight_sets, "REPOSITORY", tmp_path)
     monkeypatch.setitem(weights.REGISTRY, "moved", replace(entry, name="moved", package=None))
     return file
 
