@@ -51,10 +51,10 @@ class EncoderTuning:
         Order of the faces.
     """
 
-    n_steps: int = 3000
+    n_steps: int = 1500
     n_photographs: int = 6
     n_drawn: int = 2
-    learning_rate: float = 0.02
+    learning_rate: float = 0.01
     code_weight: float = 0.02
     prior_weight: float = 0.001
     seed: int = 0
