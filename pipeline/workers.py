@@ -57,7 +57,7 @@ def run_tasks(
     source = iter(items)
     first = list(islice(source, n_workers))  # no more processes than there is work for
     source = chain(first, source)
-    if scheduler is None and len(first) <= 1:
+    if not first or (scheduler is None and len(first) == 1):
         yield from map(task, source)
         return
     from distributed import Client
@@ -114,7 +114,7 @@ def _local_cluster(n_workers: int) -> Any:
     from distributed.system import MEMORY_LIMIT
 
     host = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": None}
-    options = host | {"nthreads": 1, "memory_limit": MEMORY_LIMIT // n_workers, "silence_logs": logging.ERROR}
+    options = host | {"nthreads": 1, "memory_limit": MEMORY_LIMIT // n_workers, "silence_logs": logging.WARNING}
     environments = worker_environments(
         n_workers,
         n_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -137,7 +137,7 @@ def _local_cluster(n_workers: int) -> Any:
                 index: {"cls": Nanny, "options": options | {"env": environment}}
                 for index, environment in enumerate(environments)
             },
-            silence_logs=logging.ERROR,
+            silence_logs=logging.WARNING,
         )
 
 
