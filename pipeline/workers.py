@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ CONNECT_TIMEOUT_S = 20.0
 DEATHS_ALLOWED = 3
 #: Tasks handed out per thread: one under work, one waiting, so that a long list of faces is never in memory at once.
 _HANDED_OUT_PER_THREAD = 2
+#: Read before Dask sets it, for its children, in this process too.
+_WANTED_THREADS = os.environ.get("OMP_NUM_THREADS")
 T = TypeVar("T")
 R = TypeVar("R")
 log = logging.getLogger("latentforensics")
@@ -107,19 +109,20 @@ def _hand_out(client: Any, task: Callable[[T], R], items: Iterator[T], finished:
         finished.add(future)
 
 
-def _local_cluster(n_workers: int) -> Any:
+@contextmanager
+def _local_cluster(n_workers: int) -> Iterator[Any]:
     """Worker processes on this machine, each with an environment of its own."""
     import dask
     from distributed import Nanny, Scheduler, SpecCluster
     from distributed.system import MEMORY_LIMIT
 
-    host = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": None}
+    host = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     options = host | {"nthreads": 1, "memory_limit": MEMORY_LIMIT // n_workers, "silence_logs": logging.WARNING}
     environments = worker_environments(
         n_workers,
         n_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         gpus=visible_gpus(),
-        wanted_threads=os.environ.get("OMP_NUM_THREADS"),
+        wanted_threads=_WANTED_THREADS,
     )
     memory = "distributed.worker.memory"
     settings = {
@@ -129,9 +132,13 @@ def _local_cluster(n_workers: int) -> Any:
         # Results lie in files: there is nothing to spill, and a worker that is paused would never go on. One that takes
         # more than its share of the memory is still killed, before the machine swaps.
         **{f"{memory}.{name}": False for name in ("target", "spill", "pause")},
+        # On a busy machine a worker needs a while to load torch; without these it is given up while it does, at its
+        # start or after it was killed and started anew.
+        "distributed.comm.timeouts.connect": "300s",
+        "distributed.deploy.lost-worker-timeout": "600s",
     }
     with dask.config.set(settings):
-        return SpecCluster(
+        cluster = SpecCluster(
             scheduler={"cls": Scheduler, "options": host | {"port": 0}},
             workers={
                 index: {"cls": Nanny, "options": options | {"env": environment}}
@@ -139,6 +146,13 @@ def _local_cluster(n_workers: int) -> Any:
             },
             silence_logs=logging.WARNING,
         )
+        try:
+            yield cluster
+        finally:
+            try:
+                cluster.close()
+            except TimeoutError:  # killed, but not gone yet; what they did is stored
+                log.debug("workers were slow to end", exc_info=True)
 
 
 def worker_environments(

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from pipeline import params, tables
@@ -24,7 +25,9 @@ from pipeline.cli import STAGES
 from pipeline.errors import UserError
 from pipeline.ingest.faces import encode_png
 from pipeline.paths import Paths
+from pipeline.shards import Shards
 from pipeline.stages import invert_work, inverter
+from pipeline.stages.face_batches import FaceBatches
 from tests.pipeline import project
 
 N_GOOD = 5
@@ -68,6 +71,21 @@ def make(folder: Path, **changes: Any) -> Paths:
     return paths
 
 
+def first_task(paths: Paths, *, fingerprint: str) -> invert_work.Task:
+    """The first batch of a project, to be done under some fingerprint."""
+    folder = paths.work("invert", fingerprint)
+    meta = {"fingerprint": fingerprint}
+    return invert_work.Task(
+        params=params.load(paths.params),
+        paths=paths,
+        codes=Shards(folder, name="wplus", meta=meta),
+        images=Shards(folder / "images", name="reconstructions", meta=meta),
+        inverter_id="mobile",
+        n_channels=16,
+        batch=next(iter(FaceBatches(paths.table("faces"), batch_size=2))),
+    )
+
+
 def codes_of(paths: Paths) -> pd.DataFrame:
     return tables.read_pandas(paths.table("wplus"), "wplus").set_index("face_id")
 
@@ -106,8 +124,9 @@ def test_failed_faces_are_tried_again_by_the_next_run_and_finished_batches_are_n
 
 def kill_a_worker_after(work: Path, n_pieces: int, killed: list[int]) -> None:
     """Wait for the first pieces, then kill -9 a Dask worker, which by then is at the next."""
-    deadline_s = time.monotonic() + 300
-    while len(list(work.glob("*/[!.]*.parquet"))) < n_pieces and time.monotonic() < deadline_s:
+    deadline_s = time.monotonic() + 600
+    while len(list(work.glob("*/[!.]*.parquet"))) < n_pieces:
+        assert time.monotonic() < deadline_s
         time.sleep(0.01)
     children = psutil.Process().children(recursive=True)
     victim = next(c for c in children if any("spawn_main" in part for part in c.cmdline()))
@@ -137,22 +156,20 @@ def test_a_worker_killed_in_the_middle_costs_nothing_and_codes_equal_those_of_on
     assert list(spread["reason"]) == list(alone["reason"])
 
 
-def test_a_batch_that_kills_its_workers_becomes_failed_rows(one: Paths, tmp_path: Path) -> None:
-    paths = make(tmp_path)
-    settings = params.load(paths.params)
-    batch = next(iter(invert_work_batches(paths)))
-    task = invert_task(settings, paths, batch)
-    assert invert_work.give_up(task, "died") == batch.key
-    rows = tables.read(task.codes.path(batch.key), "wplus").to_pylist()
-    assert [(r["face_id"], r["status"], r["reason"]) for r in rows] == [(f, "failed", "died") for f in batch.face_ids]
-    assert not invert_work.finished(task.codes, task.images, batch.key)
+def test_a_batch_that_was_given_up_has_failed_rows_and_is_tried_again(tmp_path: Path) -> None:
+    task = first_task(make(tmp_path), fingerprint="any")
+    ids, key = task.batch.face_ids, task.batch.key
+    assert invert_work.give_up(task, "died") == key
+    rows = tables.read(task.codes.path(key), "wplus").to_pylist()
+    assert [(r["face_id"], r["status"], r["reason"]) for r in rows] == [(i, "failed", "died") for i in ids]
+    assert task.images.done(key)
+    assert not invert_work.finished(task.codes, task.images, key)
 
 
 def test_a_worker_that_would_make_other_codes_refuses(tmp_path: Path) -> None:
-    paths = make(tmp_path)
-    batch = next(iter(invert_work_batches(paths)))
+    task = first_task(make(tmp_path), fingerprint="of another program")
     with pytest.raises(UserError, match="would make other codes: its program, weights, device"):
-        invert_work.work(invert_task(params.load(paths.params), paths, batch))
+        invert_work.work(task)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +178,6 @@ def test_a_worker_that_would_make_other_codes_refuses(tmp_path: Path) -> None:
 def test_a_head_or_encoder_of_another_generator_is_one_clear_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, message: str
 ) -> None:
-    from safetensors import safe_open
-
     true = inverter.weights.require
     with safe_open(true(network, allow_noncommercial=True), framework="pt") as file:
         metadata = file.metadata()
@@ -193,6 +208,7 @@ USES_DEVICE = [
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 @pytest.mark.parametrize("stage", USES_DEVICE)
 def test_a_gpu_that_is_demanded_and_not_there_stops_the_stage(one: Paths, stage: str) -> None:
+    # Every stage asks for its fingerprint before it works.
     run = importlib.import_module(STAGES[stage][0]).STAGE.run(with_device(one, "cuda"), one)
     with pytest.raises(UserError, match=r"device: cuda is set in params\.yaml, but torch sees no CUDA device"):
         run.fingerprint({})
@@ -204,25 +220,3 @@ def test_auto_falls_to_the_cpu_and_says_so_once(one: Paths, caplog: pytest.LogCa
     run = invert_work.STAGE.run(with_device(one, "auto"), one)
     assert (run.device, run.device) == ("cpu", "cpu")
     assert caplog.text.count("device auto is the CPU here") == 1
-
-
-def invert_work_batches(paths: Paths) -> Any:
-    from pipeline.stages.face_batches import FaceBatches
-
-    return FaceBatches(paths.table("faces"), batch_size=2)
-
-
-def invert_task(settings: params.Params, paths: Paths, batch: Any) -> invert_work.Task:
-    from pipeline.shards import Shards
-
-    meta = {"fingerprint": "another"}
-    folder = paths.work("invert", "another")
-    return invert_work.Task(
-        params=settings,
-        paths=paths,
-        codes=Shards(folder, name="wplus", meta=meta),
-        images=Shards(folder / "images", name="reconstructions", meta=meta),
-        inverter_id="id",
-        n_channels=16,
-        batch=batch,
-    )

@@ -87,7 +87,7 @@ def test_local_workers_share_the_cores_and_take_a_gpu_each_in_turn() -> None:
 
 
 def test_local_workers_get_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(workers, "_WANTED_THREADS", None)
     monkeypatch.setattr(workers, "visible_gpus", lambda: ["7"])
     cores = len(os.sched_getaffinity(0))
     assert set(run_tasks(environment, [0, 1], n_workers=2, scheduler=None)) == {(str(max(1, cores // 2)), "7")}
