@@ -7,14 +7,16 @@ was interrupted and however many workers there were.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import tables
 from pipeline.schemas import TABLES
@@ -49,19 +51,27 @@ class Shards:
         return self.folder / f"{key}.parquet"
 
     def done(self, key: str) -> bool:
-        """Whether a piece is finished and readable (a damaged file counts as not done)."""
+        """Whether a piece is finished and every byte of it is as it was written (a damaged one counts as not done)."""
         path = self.path(key)
-        if not path.is_file():
-            return False
-        try:
-            pq.read_metadata(path)
-        except (pa.ArrowException, OSError):
-            return False
-        return True
+        return path.is_file() and self._mark(key, path).is_file()
 
     def write(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Store a finished piece."""
-        tables.write_file(tables.build(self.name, rows), self.path(key), name=self.name, meta=self.meta)
+        """Store a finished piece; two processes may do so at once, and one of their files stays."""
+        path = self.path(key)
+        unfinished = path.with_name(f".{key}.{uuid.uuid4().hex}.parquet")
+        try:
+            tables.write_file(tables.build(self.name, rows), unfinished, name=self.name, meta=self.meta)
+            # The mark comes first: so there is no moment at which a complete piece is without one.
+            self._mark(key, unfinished).touch()
+            os.replace(unfinished, path)  # noqa: PTH105 - os.replace is the documented atomic rename
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _mark(self, key: str, file: Path) -> Path:
+        """Empty file whose name says that a piece with this very content is whole; Parquet itself guards no footer."""
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return self.folder / f"{key}.{digest}.whole"
 
     def pieces(self, keys: Sequence[str], *, min_rows: int = 1024) -> Iterator[pa.Table]:
         """Pieces in the order of ``keys``, joined into tables of at least ``min_rows`` rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -36,9 +36,10 @@ def study_section(data: ReportInput, figs: Mapping[str, bytes]) -> Section:
     if study is None:
         out: list[Block] = [blocks.missing(data.why_missing("study"))]
     else:
+        table = study_table(study)
         out = [
             blocks.table(
-                [str(c) for c in (table := study_table(study)).columns],
+                [str(c) for c in table.columns],
                 table.to_numpy().tolist(),
                 note=study_note(study),
             )
@@ -58,16 +59,17 @@ def study_section(data: ReportInput, figs: Mapping[str, bytes]) -> Section:
 
 def study_table(study: pd.DataFrame) -> pd.DataFrame:
     """Table ``study`` for reading: a row per projector, a column per measure with its interval."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for key, part in study.groupby(["space", "projector_id"], sort=True):
         space, projector_id = cast(tuple[str, str], key)
         known = part.set_index("measure")
-        row: dict[str, object] = {"space": space + (" *" if known["n_in_fit"].any() else ""), "projector": projector_id}
+        row: dict[str, Any] = {"space": space + (" *" if known["n_in_fit"].any() else ""), "projector": projector_id}
         for measure, name in MEASURES.items():
             row[name] = _cell(cast(pd.Series, known.loc[measure])) if measure in known.index else "—"
         rows.append(row | {"faces": int(known["n_faces"].max()), "groups": int(known["n_groups"].max())})
     order = {"wplus": 0}
-    return pd.DataFrame(sorted(rows, key=lambda r: (order.get(str(r["space"]).split()[0], 1), str(r["space"]))))
+    rows.sort(key=lambda row: (order.get(row["space"].split()[0], 1), row["space"]))
+    return pd.DataFrame(rows)
 
 
 def _cell(row: pd.Series) -> str:

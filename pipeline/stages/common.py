@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import Any, Literal
 from pipeline import runinfo, tables
 from pipeline.params import Params, StageParams
 from pipeline.paths import Paths
+
+log = logging.getLogger("latentforensics")
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ class Run:
 
     @cached_property
     def device(self) -> str:
-        """Device the settings lead to."""
-        return runinfo.pick_device(self.params.device)
+        """Device the settings lead to; UserError where a demanded GPU is not there."""
+        found = runinfo.pick_device(self.params.device)
+        if self.params.device == "auto" and found == "cpu":
+            log.info("%s: device auto is the CPU here, for torch sees no CUDA device", self.stage.name)
+        return found
 
     def precision(self, wanted: str) -> Literal["bf16", "fp32"]:
         """Number format the setting ``wanted`` leads to on this device."""

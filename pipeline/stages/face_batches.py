@@ -17,7 +17,10 @@ from pipeline.ingest.faces import decode_image
 
 @dataclass(frozen=True)
 class FaceBatch:
-    """Some faces; `key` depends on their ids alone, so a finished batch is found again."""
+    """Some faces; `key` depends on their ids alone, so a finished batch is found again.
+
+    `encoded` is empty where images were not asked for.
+    """
 
     index: int
     face_ids: list[str]
@@ -51,15 +54,22 @@ class FaceBatches:
         return -(-self.n_faces // self.batch_size)
 
     def __iter__(self) -> Iterator[FaceBatch]:
+        return self._read(images=True)
+
+    def without_images(self) -> Iterator[FaceBatch]:
+        """The same batches without their images, to tell which are finished."""
+        return self._read(images=False)
+
+    def _read(self, *, images: bool) -> Iterator[FaceBatch]:
         ids: list[str] = []
         encoded: list[bytes] = []
-        index = 0
-        usable = ds.field("status") == "ok"
-        for rows in tables.read_batches(self.folder, "faces", columns=["face_id", "image"], where=usable):
+        index, size = 0, self.batch_size
+        columns = ["face_id", "image"] if images else ["face_id"]
+        for rows in tables.read_batches(self.folder, "faces", columns=columns, where=ds.field("status") == "ok"):
             ids += rows.column(0).to_pylist()
-            encoded += rows.column(1).to_pylist()
-            while len(ids) >= self.batch_size:
-                yield FaceBatch(index, ids[: self.batch_size], encoded[: self.batch_size])
-                ids, encoded, index = ids[self.batch_size :], encoded[self.batch_size :], index + 1
+            encoded += rows.column(1).to_pylist() if images else []
+            while len(ids) >= size:
+                yield FaceBatch(index, ids[:size], encoded[:size])
+                ids, encoded, index = ids[size:], encoded[size:], index + 1
         if ids:
             yield FaceBatch(index, ids, encoded)

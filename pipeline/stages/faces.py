@@ -39,6 +39,7 @@ def run(params: Params, paths: Paths) -> None:
         [_task(current, paths, shards, video) for video in todo],
         n_workers=settings.workers.n_workers,
         scheduler=settings.workers.scheduler,
+        on_death=_stop,
     )
     for _ in bar(results, total=len(usable), initial=counts.resumed, what="faces", unit="video"):
         pass
@@ -57,6 +58,10 @@ def _task(current: Run, paths: Paths, shards: Shards, video: dict[str, Any]) -> 
         seed=settings.seed,
         device=current.device,
     )
+
+
+def _stop(task: Task, reason: str) -> str:
+    raise UserError(f"faces: {task.path}: {reason}; take the file out of data.root or give workers more memory")
 
 
 def _count(paths: Paths, counts: Counts) -> None:

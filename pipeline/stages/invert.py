@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from inversion.optimise import invert
-from inversion.pixels import to_uint8, to_unit
-from inversion.quality import measure
-from pipeline import quality_gate, tables
-from pipeline.curves import curve_rows
+from pipeline import quality_gate, tables, workers
 from pipeline.errors import UserError
-from pipeline.ingest.faces import encode_png
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
-from pipeline.stages.common import Stage
-from pipeline.stages.face_batches import FaceBatch, FaceBatches
-from pipeline.stages.inverter import Inverter, load_inverter
+from pipeline.stages.face_batches import FaceBatches
+from pipeline.stages.invert_work import STAGE, Pieces, Task, give_up, load, work
 
-STAGE = Stage(
-    "invert", sections=("seed", "device", "profile", "spaces", "faces", "invert", "weights"), inputs=("faces",)
-)
+__all__ = ["STAGE", "run"]
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``wplus``, ``reconstructions`` and ``curves`` tables, one piece per batch of faces."""
+    """Write the tables ``wplus``, ``reconstructions`` and ``curves``, a piece of each for a batch of faces."""
     current = STAGE.run(params, paths)
     batches = FaceBatches(paths.table("faces"), batch_size=current.params.invert.batch_size)
     if "wplus" not in current.params.spaces or batches.none:
@@ -38,81 +29,48 @@ def run(params: Params, paths: Paths) -> None:
             f"invert: faces are {current.params.faces.size_px} px, the generator is compared at 256 px; "
             "set faces.size_px: 256, or leave 'wplus' out of spaces"
         )
-    inverter = load_inverter(current)
+    inverter = load(current).inverter
     metric = inverter.perceptual.name
     above = current.params.invert.poor_above.get(metric)
     meta = current.meta(inverter.weight_hashes, inverter_id=inverter.inverter_id, perceptual=metric, poor_above=above)
     folder = paths.work("invert", meta["fingerprint"])
-    codes = Shards(folder, name="wplus", meta=meta)
-    images = Shards(folder / "images", name="reconstructions", meta=meta)
-    curves = Shards(folder / "curves", name="curves", meta=meta)
+    pieces = Pieces(
+        codes=Shards(folder, name="wplus", meta=meta),
+        images=Shards(folder / "images", name="reconstructions", meta=meta),
+        curves=Shards(folder / "curves", name="curves", meta=meta),
+    )
     counts = Counts("faces")
     keys = []
-    for batch in bar(batches, total=len(batches), what="invert", unit="batch"):
-        if all(pieces.done(batch.key) for pieces in (codes, images, curves)):
-            counts.resumed += len(batch.face_ids)
-        else:
-            code_rows, image_rows, trace_rows = _work(inverter, batch, seed=current.params.seed, device=current.device)
-            curves.write(batch.key, trace_rows)
-            images.write(batch.key, image_rows)
-            codes.write(batch.key, code_rows)
+    done = set()
+    for batch in batches.without_images():
         keys.append(batch.key)
-    images.copy_to(keys, paths.table("reconstructions"))
-    curves.copy_to(keys, paths.table("curves"))
-    codes.finish(keys, paths.table("wplus"), mark=partial(quality_gate.mark_poor, metric=metric, above=above))
+        if pieces.finished(batch.key):
+            done.add(batch.key)
+            counts.resumed += len(batch.face_ids)
+    task = partial(
+        Task,
+        params=params,
+        paths=Paths(paths.root.resolve()),  # a Dask worker may run in another folder
+        pieces=pieces,
+        inverter_id=inverter.inverter_id,
+        n_channels=inverter.generator.n_channels,
+    )
+    results = workers.run_tasks(
+        work,
+        (task(batch=batch) for batch in batches if batch.key not in done),
+        n_workers=workers.at_most_one_per_gpu(current.params.workers.n_workers, device=current.device),
+        scheduler=current.params.workers.scheduler,
+        on_death=give_up,
+    )
+    for _ in bar(results, total=len(keys), initial=len(done), what="invert", unit="batch"):
+        pass
+    pieces.images.copy_to(keys, paths.table("reconstructions"))
+    pieces.curves.copy_to(keys, paths.table("curves"))
+    mark = partial(quality_gate.mark_poor, metric=metric, above=above)
+    pieces.codes.finish(keys, paths.table("wplus"), mark=mark)
     for row in tables.read(paths.table("wplus"), "wplus", columns=["status", "reason"]).to_pylist():
         if row["status"] == "ok":
             counts.done += 1
         else:
             counts.trouble(row["status"], quality_gate.kind(row["reason"]))
     counts.log("invert")
-
-
-def _work(
-    inverter: Inverter, batch: FaceBatch, *, seed: int, device: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Invert one batch; measure the codes as they are stored, on the exact generator's images."""
-    target = to_unit(batch.images()).to(device)
-    found = invert(
-        target,
-        generator=inverter.generator,
-        head=inverter.head,
-        coarse=inverter.coarse,
-        encoder=inverter.encoder,
-        perceptual=inverter.perceptual,
-        settings=inverter.settings,
-    )
-    # A search in fp32 has rated the very image that is to be judged.
-    drawn = None if inverter.settings.autocast_bf16 else found.image
-    quality = measure(target, found.wplus, generator=inverter.exact, perceptual=inverter.perceptual, drawn=drawn)
-    codes = found.wplus.cpu()
-    code_rows: list[dict[str, Any]] = []
-    image_rows: list[dict[str, Any]] = []
-    for i, face in enumerate(batch.face_ids):
-        shared = {"face_id": face, "inverter_id": inverter.inverter_id}
-        code_rows.append(
-            shared
-            | {
-                "wplus": codes[i].flatten().numpy(),
-                "n_channels": codes.shape[1],
-                "steps_run": int(found.best_step[i]),
-                "seed": seed,
-                "lpips": float(quality.perceptual[i]),
-                "mse_unit": float(quality.mse_unit[i]),
-                "psnr_db": float(quality.psnr_db[i]),
-                "w_distance_std": float(quality.w_distance_std[i]),
-                "status": "poor" if found.diverged[i] else "ok",
-                "reason": "the search diverged; this is its best code until then" if found.diverged[i] else None,
-            }
-        )
-        image_rows.append(shared | {"image": encode_png(to_uint8(quality.image[i]))})
-    trace = found.trace
-    course = curve_rows(
-        batch.face_ids,
-        inverter.inverter_id,
-        step=trace.step.numpy(),
-        seconds_per_face=trace.seconds_per_face.numpy(),
-        perceptual=trace.perceptual.numpy(),
-        mse_unit=trace.mse_unit.numpy(),
-    )
-    return code_rows, image_rows, course

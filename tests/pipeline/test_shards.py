@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,16 +44,34 @@ def test_a_piece_cut_short_by_the_power_going_counts_as_not_done(shards: Shards)
     assert shards.done("p0")
 
 
-@pytest.mark.parametrize("place", [-20, -60, -200, -8])
-def test_a_piece_with_a_garbled_footer_is_asked_about_without_a_crash(shards: Shards, place: int) -> None:
+@pytest.mark.parametrize("place", [0, 5, 60, 300, -300, -200, -60, -20, -8, -1])
+def test_a_piece_garbled_anywhere_counts_as_not_done(shards: Shards, place: int) -> None:
     shards.write("p0", [row("a")])
     file = shards.path("p0")
     content = bytearray(file.read_bytes())
-    content[place : place + 4] = b"\xff\xff\xff\x7f"
+    content[place] ^= 1
     file.write_bytes(content)
-    if not shards.done("p0"):
-        shards.write("p0", [row("a")])
+    assert not shards.done("p0")
+    shards.write("p0", [row("a")])
     assert shards.done("p0")
+
+
+def test_of_two_processes_that_write_a_piece_at_once_one_whole_piece_stays(
+    shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.replace
+
+    def overtaken(source: Path, target: Path) -> None:
+        if target == shards.path("p0"):  # a second process stores its piece just before the first renames its own
+            monkeypatch.setattr(os, "replace", rename)
+            shards.write("p0", [row("b")])
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", overtaken)
+    shards.write("p0", [row("a")])
+    assert shards.done("p0")
+    assert tables.read(shards.path("p0"), "embeddings").column("face_id").to_pylist() == ["a"]
+    assert not list(shards.folder.glob(".*")), "nothing unfinished is left"
 
 
 def test_a_table_is_not_made_while_pieces_are_missing(tmp_path: Path, shards: Shards) -> None:
