@@ -100,16 +100,16 @@ def _shards(path: str, files: Signature, name: str) -> Mapping[str, tuple[str, .
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _images(
-    path: str, files: Signature, name: str, faces: tuple[str, ...], inverter_id: str | None
+    path: str, files: Signature, name: str, faces: tuple[str, ...], projector_id: str | None
 ) -> dict[str, bytes]:
     index = _shards(path, files, name)
-    return load.read_images(Path(path), name, faces, inverter_id=inverter_id, where=index)
+    return load.read_images(Path(path), name, faces, projector_id=projector_id, where=index)
 
 
-def images(name: str, faces: Sequence[str], *, inverter_id: str | None = None) -> dict[str, bytes]:
-    """Encoded images of some faces from ``faces`` or ``reconstructions``; only these rows' images are decoded."""
+def images(name: str, faces: Sequence[str], *, projector_id: str | None = None) -> dict[str, bytes]:
+    """Encoded images of some faces from ``faces``, ``reconstructions`` or ``decoded``; no others are decoded."""
     path, files = _at(name)
-    return _images(path, files, name, tuple(faces), inverter_id)
+    return _images(path, files, name, tuple(faces), projector_id)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -15,6 +15,7 @@ from pipeline.report.palette import (
     GRID,
     INK,
     MUTED,
+    category_style,
     chance_level,
     importance_chance,
     label_colour,
@@ -85,6 +86,38 @@ def quality_histogram(table: pd.DataFrame, column: str) -> go.Figure:
     figure.update_xaxes(title=f"{names[column]}; dashed: median")
     figure.update_yaxes(title="faces", rangemode="tozero")
     return layout(figure, height=320)
+
+
+def effort(table: pd.DataFrame, x: str) -> go.Figure:
+    """Mean perceptual distance with its interval against ``step`` or ``seconds_per_face``, a line per inverter."""
+    figure = go.Figure()
+    for index, (inverter_id, part) in enumerate(table.groupby("inverter_id", sort=True)):
+        part = part.sort_values("step")
+        colour, _ = category_style(index)
+        if part["ci_low"].notna().all():
+            figure.add_scatter(
+                x=[*part[x], *part[x][::-1]],
+                y=[*part["ci_high"], *part["ci_low"][::-1]],
+                fill="toself",
+                fillcolor=f"rgba{(*rgb(colour), 0.15)}",
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        figure.add_scatter(
+            x=part[x],
+            y=part["lpips"],
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            name=safe(inverter_id),
+            showlegend=True,
+            customdata=part[["step", "seconds_per_face", "n_left", "n_faces"]],
+            hovertemplate="%{y:.3f} after %{customdata[0]} steps, %{customdata[1]:.2f} s per face; "
+            "%{customdata[2]} of %{customdata[3]} faces had left<extra></extra>",
+        )
+    figure.update_xaxes(title={"step": "steps", "seconds_per_face": "seconds per face"}[x], rangemode="tozero")
+    figure.update_yaxes(title="mean perceptual distance (low is good)", rangemode="tozero")
+    return layout(figure, height=340)
 
 
 def forest(table: pd.DataFrame, metric: str, *, baseline: float | None) -> go.Figure:

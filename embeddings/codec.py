@@ -24,12 +24,28 @@ class Coded:
     indices : int16 [N, M] or None
         The discrete code behind it, where there is one.
     mse_unit : float32 [N]
-        Mean squared error of face and reconstruction (clipped to [-1, 1]), in squared units of [-1, 1].
+        Mean squared error of face and ``image``, in squared units of [-1, 1].
+    image : float32 [N, 256, 256, 3]
+        What the code is decoded to, clipped to [-1, 1].
     """
 
     code: NDArray[np.float32]
     indices: NDArray[np.int16] | None
     mse_unit: NDArray[np.float32]
+    image: NDArray[np.float32]
+
+    @classmethod
+    def judged(
+        cls,
+        code: NDArray[np.float32],
+        indices: NDArray[np.int16] | None,
+        *,
+        target: NDArray[np.float32],
+        made: NDArray[np.float32],
+    ) -> Coded:
+        """Codes of ``target`` float32 [N, 256, 256, 3] that were decoded to ``made``, of as many numbers."""
+        image = np.clip(made, -1, 1).reshape(target.shape)
+        return cls(code, indices, mean_squared_error(target, image), image)
 
     @property
     def psnr_db(self) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.linalg import eigh
 
-from embeddings.codec import LEVELS_PER_UNIT, SIZE_PX, Coded, mean_squared_error, to_unit
+from embeddings.codec import LEVELS_PER_UNIT, SIZE_PX, Coded, to_unit
 
 _BLOCK_COLUMNS = 8192
 # Squared length, by the longest, below which a direction is rounding of float32 components.
@@ -65,9 +65,9 @@ class ImagePca:
 
     def code(self, images: NDArray[np.uint8]) -> Coded:
         """As in `embeddings.codec.Codec`; D is the number of components."""
-        x = to_unit(images).reshape(len(images), -1)  # [N, d]
-        code = self.transform(x)
-        return Coded(code, None, mean_squared_error(x, self.inverse_transform(code)))
+        x = to_unit(images)
+        code = self.transform(x.reshape(len(x), -1))
+        return Coded.judged(code, None, target=x, made=self.inverse_transform(code))
 
     def transform(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Rows float32 [N, d] in [-1, 1] to float32 [N, k]; ValueError for another number of columns."""

@@ -23,7 +23,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from embeddings.codec import SIZE_PX, Coded, mean_squared_error, to_unit
+from embeddings.codec import SIZE_PX, Coded, to_unit
 from embeddings.quantise import Quantiser
 from embeddings.vqvae import STRIDE_PX, VqVae2
 from embeddings.vqvae_weights import load_vqvae
@@ -51,13 +51,14 @@ class VqVaeCodec:
 
     def code(self, images: NDArray[np.uint8]) -> Coded:
         """As in `embeddings.codec.Codec`; D as in the module's text, 5,120 indices."""
-        x = to_unit(images).transpose(0, 3, 1, 2)  # [N, 3, 256, 256], channels last in memory
+        x = to_unit(images)
         with torch.inference_mode():
-            found = self.model.encode(torch.from_numpy(x).to(self.device))
-            made = self.model.decode(found.top, found.bottom).cpu().numpy()
+            found = self.model.encode(torch.from_numpy(x).movedim(3, 1).to(self.device))
+            made = self.model.decode(found.top, found.bottom).movedim(1, 3).cpu().numpy()  # [N, 256, 256, 3]
             vectors = self._vectors(found.top_indices, found.bottom_indices)
         indices = torch.cat([found.top_indices.flatten(1), found.bottom_indices.flatten(1)], dim=1)  # [N, 5120]
-        return Coded(vectors.cpu().numpy(), indices.cpu().numpy().astype(np.int16), mean_squared_error(x, made))
+        stored = indices.cpu().numpy().astype(np.int16)
+        return Coded.judged(vectors.cpu().numpy(), stored, target=x, made=made)
 
     @staticmethod
     def split(indices: NDArray[np.int16]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

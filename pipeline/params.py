@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,7 +14,8 @@ Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
 Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
 Precision = Literal["auto", "bf16", "fp32"]
-Perceptual = Literal["auto", "stlpips-alex", "stlpips-vgg", "lpips-alex", "lpips-vgg", "lpips-squeeze"]
+Metric = Literal["stlpips-alex", "stlpips-vgg", "lpips-alex", "lpips-vgg", "lpips-squeeze"]
+Perceptual = Literal["auto"] | Metric
 
 
 class _Section(BaseModel):
@@ -107,6 +108,8 @@ class Invert(_Section):
 
     generator: Literal["mobile"]
     perceptual: Perceptual
+    # One threshold per metric, for each has its own scale: a number cannot be taken for another metric's.
+    poor_above: dict[Metric, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
     precision: Precision
     batch_size: int = Field(ge=1, le=1024)
     quick: InvertEffort
@@ -165,6 +168,7 @@ class Evaluate(_Section):
     """Metrics."""
 
     n_boot: int = Field(ge=100, le=100_000)
+    n_study_faces: int | None = Field(ge=2)
 
 
 class ImportanceEffort(_Section):
@@ -235,6 +239,8 @@ class Params(_Section):
 EXECUTION_ONLY = frozenset({"device", "workers"})
 # Nor is which licences are accepted (a refusal has no result), nor which other spaces are wanted: pieces are per space.
 _NOT_IN_RESULT = EXECUTION_ONLY | {"weights", "spaces"}
+# Settings of a section that mark finished pieces and make none: another threshold must not invert every face anew.
+_MARKS_ONLY = frozenset({"poor_above"})
 
 
 class StageParams:
@@ -278,7 +284,9 @@ class StageParams:
         for name in sorted(set(self._sections) - _NOT_IN_RESULT):
             section, _, key = name.partition(".")
             value = dumped[section][key] if key else dumped[section]
-            found[name] = {k: v for k, v in value.items() if k != unused} if isinstance(value, dict) else value
+            if isinstance(value, dict) and not key:
+                value = {k: v for k, v in value.items() if k != unused and k not in _MARKS_ONLY}
+            found[name] = value
         return found
 
 

@@ -14,6 +14,7 @@ SCHEMA_VERSION = 1
 STATUSES = ("ok", "no_face", "unreadable", "rejected", "poor", "failed")
 SPLITS = ("train", "val", "test", "cv", "unused", "all")
 SPACES = ("wplus", "pca", "vqvae", "efficientnet")
+STUDIED = ("lpips", "mse_unit", "psnr_db", "w_distance_std", "share_poor")
 
 _STR = pa.string()
 _F32 = pa.float32()
@@ -196,6 +197,22 @@ RECONSTRUCTIONS = Table(
     ),
 )
 
+CURVES = Table(
+    "curves",
+    "data",
+    "The course of each search: quality of the full generator's image after every rated step.",
+    ("face_id", "inverter_id", "step"),
+    ("face_id", "inverter_id", "step"),
+    (
+        _FACE,
+        Column("inverter_id", _STR, "what makes the codes"),
+        Column("step", _I32, "optimiser steps made", low=0),
+        Column("seconds_per_face", _F64, "time until then, shared among the faces of a batch", "s", low=0),
+        Column("lpips", _F32, "perceptual distance; empty where the face had left the search", nullable=True, low=0),
+        Column("mse_unit", _F32, "mean squared error on the [-1, 1] scale; likewise", nullable=True, low=0),
+    ),
+)
+
 EMBEDDINGS = Table(
     "embeddings",
     "data",
@@ -225,9 +242,23 @@ CODES = Table(
             "vqvae: 32 x 32 codebook indices of the top, then 64 x 64 of the bottom level",
             nullable=True,
         ),
+        Column("lpips", _F32, "perceptual distance of reconstruction and face, as in `wplus`", low=0),
         Column("mse_unit", _F32, "mean squared error of the reconstruction on the [-1, 1] scale", low=0),
         Column("psnr_db", _F32, "its peak signal-to-noise ratio; empty where it is exact", "dB", nullable=True),
         Column("in_fit", pa.bool_(), "whether the codec was fitted on this face: its quality then says little"),
+    ),
+)
+
+DECODED = Table(
+    "decoded",
+    "data",
+    "What each code of `codes` is decoded to: the image its quality was measured on.",
+    ("face_id", "codec_id"),
+    ("codec_id", "face_id"),
+    (
+        _FACE,
+        Column("codec_id", _STR, "what made the code"),
+        Column("image", pa.binary(), "RGB image, PNG"),
     ),
 )
 
@@ -268,6 +299,47 @@ METRICS = Table(
         Column("n_groups", _I32, "source groups measured", low=0),
         Column("n_items", _I32, "frames or videos measured", low=0),
         Column("reason", _STR, "why there is no value", nullable=True),
+    ),
+)
+
+STUDY = Table(
+    "study",
+    "reports",
+    "The reconstruction study: how well each projector gives back the same faces, with group-bootstrap intervals.",
+    ("projector_id", "measure"),
+    ("space", "projector_id", "measure"),
+    (
+        Column("projector_id", _STR, "inverter_id or codec_id"),
+        Column("space", _STR, "feature space of its codes", allowed=SPACES),
+        Column("perceptual", _STR, "metric behind `lpips`"),
+        Column("measure", _STR, "mean over faces of this column, or the share of `poor` ones", allowed=STUDIED),
+        Column("value", _F64, "value", nullable=True),
+        Column("ci_low", _F64, "lower end of the 95 % group-bootstrap interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("n_groups", _I32, "source groups measured", low=0),
+        Column("n_faces", _I32, "faces measured", low=0),
+        Column("n_in_fit", _I32, "of these, faces the projector was fitted on: they say nothing about new ones", low=0),
+        Column("reason", _STR, "why there is no value or interval", nullable=True),
+    ),
+)
+
+EFFORT = Table(
+    "effort",
+    "reports",
+    "Quality against effort: means over faces after each rated step; a face that has left keeps its last values.",
+    ("inverter_id", "step"),
+    ("inverter_id", "step"),
+    (
+        Column("inverter_id", _STR, "what makes the codes"),
+        Column("step", _I32, "optimiser steps made", low=0),
+        Column("seconds_per_face", _F64, "mean time until then, on the machine of the run", "s", low=0),
+        Column("lpips", _F64, "mean perceptual distance; the metric's name is in the metadata", low=0),
+        Column("ci_low", _F64, "lower end of its 95 % group-bootstrap interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("mse_unit", _F64, "mean of the mean squared error, on the [-1, 1] scale", low=0),
+        Column("n_groups", _I32, "source groups measured", low=0),
+        Column("n_faces", _I32, "faces measured", low=0),
+        Column("n_left", _I32, "of these, faces whose search had ended before", low=0),
     ),
 )
 
@@ -328,10 +400,14 @@ TABLES: dict[str, Table] = {
         SPLITS_TABLE,
         WPLUS,
         RECONSTRUCTIONS,
+        CURVES,
         EMBEDDINGS,
         CODES,
+        DECODED,
         PREDICTIONS,
         METRICS,
+        STUDY,
+        EFFORT,
         IMPORTANCE,
         MAP,
         CLUSTERS,

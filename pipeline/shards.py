@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline import tables
 from pipeline.schemas import TABLES
 
+Mark = Callable[[pa.Table], pa.Table]
 _SAFE = re.compile(r"^[A-Za-z0-9._-]+$")
 
 
@@ -76,24 +77,28 @@ class Shards:
         if waiting:
             yield pa.concat_tables(waiting)
 
-    def copy_to(self, keys: Sequence[str], target: Path) -> int:
-        """Write the table (a folder of shards, or one file for a result) from all pieces; return the number of rows."""
+    def copy_to(self, keys: Sequence[str], target: Path, *, mark: Mark | None = None) -> int:
+        """Write the table (a folder of shards, or one file for a result) from all pieces; return the number of rows.
+
+        ``mark`` changes rows on their way: what depends on it can change without doing the pieces anew.
+        """
         missing = [k for k in keys if not self.done(k)]
         if missing:
             raise RuntimeError(f"table {self.name}: {len(missing)} pieces are not finished, first {missing[0]}")
+        pieces = self.pieces(keys) if mark is None else map(mark, self.pieces(keys))
         if TABLES[self.name].folder == "reports":
-            whole = pa.concat_tables([tables.build(self.name, []), *self.pieces(keys)])
+            whole = pa.concat_tables([tables.build(self.name, []), *pieces])
             tables.write_file(whole, target, name=self.name, meta=self.meta)
             return int(whole.num_rows)
-        return tables.write_shards(self.pieces(keys), target, name=self.name, meta=self.meta)
+        return tables.write_shards(pieces, target, name=self.name, meta=self.meta)
 
-    def finish(self, keys: Sequence[str], target: Path) -> int:
+    def finish(self, keys: Sequence[str], target: Path, *, mark: Mark | None = None) -> int:
         """Like `copy_to`; then remove what runs with other fingerprints left behind.
 
         This run's own pieces stay: should the process be killed before its caller has recorded that the stage is
         complete, the next run only has to copy them again.
         """
-        n_rows = self.copy_to(keys, target)
+        n_rows = self.copy_to(keys, target, mark=mark)
         for other in self.folder.parent.iterdir():
             if other != self.folder and other.is_dir():
                 shutil.rmtree(other, ignore_errors=True)

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, figures, widgets
+from dashboard.views import study
 from pipeline.report import blocks, summary
 from pipeline.report.images import DIFFERENCE_GAIN, data_uri, decode, difference, encode
 from pipeline.report.palette import label_colour
@@ -21,6 +22,7 @@ ORDERS = ("poor first", "good first")
 def page() -> None:
     """Draw the page."""
     st.title("Inversions")
+    study.show()
     wplus = widgets.need("wplus")
     if wplus is None:
         return
@@ -44,21 +46,32 @@ def page() -> None:
 
 
 def rank(table: pd.DataFrame, measure: str, *, poor_first: bool) -> pd.DataFrame:
-    """Rows by quality; rows without a value come first where poor ones do, else last."""
+    """Rows by quality; rows marked other than ok come before all others where poor ones are first, else last."""
     low_is_good = summary.QUALITY[measure][2]
-    return table.sort_values(
-        [measure, "face_id"],
-        ascending=[low_is_good != poor_first, True],
-        na_position="first" if poor_first else "last",
-        ignore_index=True,
+    return (
+        table.assign(_marked=table["status"].ne("ok"))
+        .sort_values(
+            ["_marked", measure, "face_id"],
+            ascending=[not poor_first, low_is_good != poor_first, True],
+            na_position="first" if poor_first else "last",
+            ignore_index=True,
+        )
+        .drop(columns="_marked")
     )
 
 
 def _summary(table: pd.DataFrame, measure: str) -> None:
     name = data.metadata("wplus").get("perceptual", "not named in the table")
+    n_marked = int(table["status"].ne("ok").sum())
+    if n_marked:
+        st.warning(
+            f"{n_marked:,} of {len(table):,} are marked poor; in the order '{ORDERS[0]}' they come first.",
+            icon=":material/flag:",
+        )
     with st.expander("How good are they all?", expanded=False):
         widgets.show(figures.quality_histogram(table, measure), "inversion_histogram")
         st.dataframe(summary.quality_summary(table).drop(columns="inverter_id"), hide_index=True)
+        st.dataframe(summary.reasons(table).rename(columns={"n": "faces"}), hide_index=True)
     st.caption(
         widgets.plain(
             "Left to right: aligned face, the full generator's image of the stored code, absolute difference × "
@@ -80,7 +93,7 @@ def _page_of_cards(ranked: pd.DataFrame, inverter_id: str, size: int) -> None:
     right.caption(f"Faces {first + 1:,} to {first + len(rows):,} of {len(ranked):,}, page {number:,} of {n_pages:,}.")
     ids = rows["face_id"].tolist()
     originals = widgets.attempt(lambda: data.images("faces", ids)) or {}
-    made = widgets.attempt(lambda: data.images("reconstructions", ids, inverter_id=inverter_id)) or {}
+    made = widgets.attempt(lambda: data.images("reconstructions", ids, projector_id=inverter_id)) or {}
     cards = [card_html(row, originals.get(row["face_id"]), made.get(row["face_id"])) for row in rows.to_dict("records")]
     grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(440px,1fr));gap:16px"
     st.html(f"<div style='{grid}'>{''.join(cards)}</div>")

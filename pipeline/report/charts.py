@@ -7,7 +7,7 @@ import re
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.report import plots, scores, summary
+from pipeline.report import plots, scores, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.plot_style import png
 
@@ -92,9 +92,11 @@ def _score_figures(data: ReportInput, metrics: pd.DataFrame) -> dict[str, Figure
 
 def _drawings(data: ReportInput) -> dict[str, Figure]:
     out: dict[str, Figure] = {}
-    wplus, metrics = labelled_wplus(data), data.get("metrics")
+    wplus, metrics, effort = labelled_wplus(data), data.get("metrics"), data.get("effort")
     if wplus is not None:
         out["quality"] = plots.quality_figure(wplus)
+    if effort is not None:
+        out["effort"] = study_plots.effort_figure(effort)
     if metrics is not None:
         out |= _score_figures(data, metrics)
     for name, _, _, part in importance_parts(data):
@@ -110,7 +112,7 @@ def figures(data: ReportInput) -> dict[str, bytes]:
     Returns
     -------
     dict
-        Name without ending (``quality``, ``metrics-video``, ``metrics-frame``, ``best-model``, ``importance-...``,
+        Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``, ``importance-...``,
         ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

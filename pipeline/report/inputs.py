@@ -54,6 +54,8 @@ class ReportInput:
         ``(face_ids) -> {face_id: encoded image}``; unknown ids are left out. May raise UserError.
     reconstructions : callable
         ``(face_ids, inverter_id) -> {face_id: encoded image}``, likewise.
+    decoded : callable
+        ``(face_ids, codec_id) -> {face_id: encoded image}``, likewise.
     perceptual : str
         Name of the metric in ``wplus.lpips``.
     fingerprints : mapping
@@ -64,6 +66,7 @@ class ReportInput:
     tables: Mapping[str, pd.DataFrame | str]
     face_images: FaceImages
     reconstructions: ReconstructionImages
+    decoded: ReconstructionImages
     perceptual: str = "not named in the table"
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 

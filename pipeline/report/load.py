@@ -15,7 +15,9 @@ from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 
-REPORTED = ("videos", "faces", "wplus", "predictions", "metrics", "importance", "map", "clusters")
+REPORTED = (
+    "videos", "faces", "wplus", "codes", "predictions", "metrics", "study", "effort", "importance", "map", "clusters",
+)  # fmt: skip
 
 # What a damaged or foreign file makes Arrow and the JSON reader raise.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError)
@@ -88,13 +90,15 @@ def read_images(
     name: str,
     face_ids: Sequence[str],
     *,
-    inverter_id: str | None = None,
+    projector_id: str | None = None,
     where: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, bytes]:
-    """Encoded images of some faces out of ``faces`` or ``reconstructions``; only the shards that hold them are read.
+    """Encoded images of some faces out of ``faces``, ``reconstructions`` or ``decoded``; other shards are not read.
 
     Parameters
     ----------
+    projector_id : str, optional
+        Inverter or codec whose images are wanted.
     where : mapping, optional
         What `locate` gave for this table; found anew where it is not handed in.
 
@@ -109,8 +113,8 @@ def read_images(
     out: dict[str, bytes] = {}
     for file in sorted({file for face in face_ids for file in index.get(face, ())}):
         rows = pc.field("face_id").isin([face for face in face_ids if file in index.get(face, ())])
-        if inverter_id is not None:
-            rows = rows & (pc.field("inverter_id") == inverter_id)
+        if projector_id is not None:
+            rows = rows & (pc.field("codec_id" if name == "decoded" else "inverter_id") == projector_id)
         shard = path if path.is_file() else path / file
         try:
             for batch in tables.read_batches(shard, name, columns=["face_id", "image"], where=rows):

@@ -9,9 +9,9 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 
 from pipeline.paths import Paths
-from pipeline.report import blocks, load, map_sections, scores, sections, summary
+from pipeline.report import blocks, load, map_sections, scores, sections, study_section, summary
 from pipeline.report.charts import figures
-from pipeline.report.inputs import FaceImages, ReportInput, RunFacts, WeightUse
+from pipeline.report.inputs import FaceImages, ReconstructionImages, ReportInput, RunFacts, WeightUse
 
 __all__ = ["ReportInput", "RunFacts", "WeightUse", "figures", "gather", "render"]
 
@@ -23,9 +23,8 @@ def gather(paths: Paths, run: RunFacts) -> ReportInput:
         run=run,
         tables=load.read_for_report(paths),
         face_images=_images(paths, "faces"),
-        reconstructions=lambda ids, inverter: load.read_images(
-            paths.table("reconstructions"), "reconstructions", ids, inverter_id=inverter
-        ),
+        reconstructions=_made(paths, "reconstructions"),
+        decoded=_made(paths, "decoded"),
         perceptual=str(meta.get("wplus", {}).get("perceptual", "not named in the table")),
         fingerprints={name: str(m["fingerprint"]) for name, m in meta.items() if "fingerprint" in m},
     )
@@ -51,6 +50,7 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
     parts = [
         sections.data_section(data),
         sections.inversion_section(data, drawn),
+        study_section.study_section(data, drawn),
         sections.classifier_section(data, drawn),
         map_sections.importance_section(data, drawn),
         map_sections.add_map_figures(map_sections.map_section(data), data, drawn),
@@ -78,6 +78,11 @@ def _images(paths: Paths, name: str) -> FaceImages:
     """Look-up of a table's images that finds its shards once."""
     index = cache(lambda: load.locate(paths.table(name), name))
     return lambda ids: load.read_images(paths.table(name), name, ids, where=index())
+
+
+def _made(paths: Paths, name: str) -> ReconstructionImages:
+    """Look-up of what a projector gave back."""
+    return lambda ids, projector: load.read_images(paths.table(name), name, ids, projector_id=projector)
 
 
 def _tiles(data: ReportInput) -> list[dict[str, str]]:

@@ -128,6 +128,7 @@ def _card(row: pd.Series, original: bytes | None, reconstruction: bytes | None) 
         "reconstruction": _jpeg(after),
         "difference": _jpeg(gap),
         "label": row["label"],
+        "flag": None if row["status"] == "ok" else f"{row['status']}: {row['reason'] or '—'}",
         "figures": f"distance {blocks.cell(row['lpips'])} · MSE {blocks.cell(row['mse_unit'])} · "
         f"PSNR {blocks.cell(row['psnr_db'])} dB",
         "caption": f"face {row['face_id'][:9]} · frame {blocks.cell(row['frame_index'])} · video {row['video_id'][:9]}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline import quality_gate
 from pipeline.report.palette import importance_chance, label_name
 from pipeline.schemas import SPACES
 
@@ -66,8 +67,9 @@ def material(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def reasons(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows per status and reason, the most frequent first: ``status``, ``reason``, ``n``."""
-    part = pd.DataFrame({"status": table["status"], "reason": table["reason"].astype("object").fillna("—")})
+    """Rows per status and kind of reason, the most frequent first: ``status``, ``reason``, ``n``."""
+    named = table["reason"].map(quality_gate.kind, na_action="ignore").astype("object").fillna("—")
+    part = pd.DataFrame({"status": table["status"], "reason": named})
     part.loc[part["status"].eq("ok"), "reason"] = "—"
     counts = part.groupby(["status", "reason"], sort=True).size().rename("n").reset_index()
     return counts.sort_values(["n", "status", "reason"], ascending=[False, True, True], ignore_index=True)

@@ -2,129 +2,111 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from embeddings.codec import Codec, Coded
-from embeddings.image_pca import ImagePca, ImagePcaFit, load_pca, save_pca
-from embeddings.vqvae_codec import VqVaeCodec, load_codec
-from pipeline import runinfo, tables, weights
+from embeddings.codec import Codec
+from inversion.perceptual import PerceptualDistance
+from inversion.pixels import to_uint8, to_unit
+from pipeline import perceptual, runinfo, tables
 from pipeline.errors import UserError
+from pipeline.ingest.encoding import encode_png
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
-from pipeline.stages.common import Run, Stage
-from pipeline.stages.face_batches import FaceBatches
+from pipeline.stages import codecs
+from pipeline.stages.common import Stage
+from pipeline.stages.face_batches import FaceBatch, FaceBatches
 
 STAGE = Stage(
     "codes",
-    sections=("device", "spaces", "codes", "train.protocol", "weights"),
+    sections=("device", "spaces", "codes", "invert.perceptual", "train.protocol", "weights"),
     inputs=("faces", "splits"),
 )
-WEIGHTS = "vqvae-faces"
-log = logging.getLogger("latentforensics")
+Rows = list[dict[str, Any]]
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``codes`` table, one piece per codec and batch of faces, and the fitted PCA."""
+    """Write the ``codes`` and ``decoded`` tables, one piece per codec and batch of faces, and the fitted PCA."""
     current = STAGE.run(params, paths)
     shutil.rmtree(paths.projectors, ignore_errors=True)
     paths.projectors.mkdir(parents=True)
     wanted = [space for space in ("pca", "vqvae") if space in current.params.spaces]
     if not wanted:
-        tables.write_rows([], paths.table("codes"), name="codes", meta=current.meta())
+        _write_none(paths, current.meta(reason="neither 'pca' nor 'vqvae' is among spaces"))
         return
-    file = _vqvae_file(current, paths) if "vqvae" in wanted else None
+    file = codecs.vqvae_file(current, paths) if "vqvae" in wanted else None
     own = current.params.codes.vqvae.weights_file is not None  # a user's file has no entry in the registry
-    hashes = {"codes.vqvae.weights_file" if own else WEIGHTS: runinfo.file_sha256(file)} if file else {}
-    meta = current.meta(hashes)
+    hashes = {"codes.vqvae.weights_file" if own else codecs.WEIGHTS: runinfo.file_sha256(file)} if file else {}
     batches = FaceBatches(paths.table("faces"), batch_size=current.params.codes.batch_size)
     if batches.none:
-        tables.write_rows([], paths.table("codes"), name="codes", meta=current.meta(reason=batches.none))
+        _write_none(paths, current.meta(reason=batches.none))
         return
+    allow = current.params.weights.allow_noncommercial
+    chosen = perceptual.choose(current.params.one("invert.perceptual"), allow_noncommercial=allow)
+    meta = current.meta(hashes | {chosen.name: chosen.sha256}, perceptual=chosen.name)
+    distance = chosen.load(device=current.device)
     shards = Shards(paths.work("codes", meta["fingerprint"]), name="codes", meta=meta)
+    images = Shards(shards.folder / "images", name="decoded", meta=meta)
     counts = Counts("codes")
     keys: list[str] = []
     try:
         for space in wanted:
-            fitted_on = _fitted_on(current, paths) if space == "pca" else set[str]()
-            codec = _pca(current, batches, fitted_on, shards, paths) if space == "pca" else _vqvae(current, paths)
+            fitted_on = codecs.fitted_on(current, paths) if space == "pca" else set[str]()
+            codec: Codec = (
+                codecs.fit_pca(current, batches, fitted_on, shards, paths)
+                if space == "pca"
+                else codecs.load_vqvae_codec(current, paths)
+            )
             for batch in bar(batches, total=len(batches), what=f"codes {space}", unit="batch"):
                 keys.append(f"{space}-{batch.key}")
                 counts.done += len(batch.face_ids)
-                if shards.done(keys[-1]):
+                if shards.done(keys[-1]) and images.done(keys[-1]):
                     counts.resumed += len(batch.face_ids)
                 else:
-                    shards.write(keys[-1], _rows(batch.face_ids, codec, codec.code(batch.images()), fitted_on))
+                    code_rows, image_rows = _work(batch, codec, distance, fitted_on, device=current.device)
+                    images.write(keys[-1], image_rows)
+                    shards.write(keys[-1], code_rows)
     except ValueError as error:
         raise UserError(f"codes: {error}") from error
+    images.copy_to(keys, paths.table("decoded"))
     shards.finish(keys, paths.table("codes"))
     counts.log("codes")
 
 
-def _rows(face_ids: list[str], codec: Codec, coded: Coded, fitted_on: set[str] | None) -> list[dict[str, object]]:
-    return [
-        {
-            "face_id": face,
-            "codec_id": codec.codec_id,
-            "code": coded.code[i],
-            "indices": None if coded.indices is None else coded.indices[i],
-            "mse_unit": float(coded.mse_unit[i]),
-            "psnr_db": float(coded.psnr_db[i]) if np.isfinite(coded.psnr_db[i]) else None,
-            "in_fit": fitted_on is None or face in fitted_on,
-        }
-        for i, face in enumerate(face_ids)
-    ]
+def _write_none(paths: Paths, meta: dict[str, Any]) -> None:
+    for name in ("codes", "decoded"):
+        tables.write_rows([], paths.table(name), name=name, meta=meta)
 
 
-def _fitted_on(current: Run, paths: Paths) -> set[str] | None:
-    """Faces the PCA may be fitted on: of the train side where a hold-out is judged, else all (None)."""
-    if current.params.one("train.protocol") == "cv":
-        return None
-    splits = tables.read_pandas(paths.table("splits"), "splits", columns=["video_id", "split"])
-    train = set(splits.loc[splits["split"] == "train", "video_id"])
-    if not train:
-        log.warning("codes: there is no train side, so the PCA is fitted on all faces and nothing will be judged")
-        return None
-    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "video_id", "status"])
-    return set(faces.loc[faces["video_id"].isin(train) & (faces["status"] == "ok"), "face_id"])
-
-
-def _pca(current: Run, batches: FaceBatches, fitted_on: set[str] | None, shards: Shards, paths: Paths) -> ImagePca:
-    """Fit the components, or take those that an interrupted run has fitted."""
-    stored = shards.folder / "pca.safetensors"
-    if not stored.is_file():
-        fit = ImagePcaFit(current.params.codes.pca.n_components)
-        for batch in bar(batches, total=len(batches), what="fit pca", unit="batch"):
-            chosen = [fitted_on is None or face in fitted_on for face in batch.face_ids]
-            if any(chosen):
-                fit.add(batch.images()[np.array(chosen)])
-        save_pca(fit.finish(), stored)
-    pca = load_pca(stored)
-    log.info("codes: %d components fitted on %d faces", len(pca.components), pca.n_fitted)
-    shutil.copy(stored, paths.projectors / f"{pca.codec_id}.safetensors")
-    return pca
-
-
-def _vqvae_file(current: Run, paths: Paths) -> Path:
-    """The user's file, or the one of this repository."""
-    named = current.params.codes.vqvae.weights_file
-    if named is None and WEIGHTS not in weights.REGISTRY:
-        raise UserError(
-            "codes: no VQ-VAE-2 weights come with this version; make some (`python -m embeddings.vqvae_training -h`) "
-            "or take a checkpoint of rosinality/vq-vae-2-pytorch, and name the file in codes.vqvae.weights_file"
+def _work(
+    batch: FaceBatch, codec: Codec, distance: PerceptualDistance, fitted_on: set[str] | None, *, device: str
+) -> tuple[Rows, Rows]:
+    """Code one batch; judge what the codes are decoded to, before it is rounded to 8 bits."""
+    faces = batch.images()
+    coded = codec.code(faces)
+    made = torch.from_numpy(coded.image).movedim(3, 1).contiguous()
+    with torch.inference_mode():
+        apart = distance(made.to(device), to_unit(faces).to(device)).cpu()  # [N]
+    pictures = to_uint8(made)
+    code_rows: Rows = []
+    image_rows: Rows = []
+    for i, face in enumerate(batch.face_ids):
+        shared = {"face_id": face, "codec_id": codec.codec_id}
+        code_rows.append(
+            shared
+            | {
+                "code": coded.code[i],
+                "indices": None if coded.indices is None else coded.indices[i],
+                "lpips": float(apart[i]),
+                "mse_unit": float(coded.mse_unit[i]),
+                "psnr_db": float(coded.psnr_db[i]) if np.isfinite(coded.psnr_db[i]) else None,
+                "in_fit": fitted_on is None or face in fitted_on,
+            }
         )
-    if named is None:
-        return weights.require(WEIGHTS, allow_noncommercial=current.params.weights.allow_noncommercial)
-    file = paths.root / Path(named)
-    if not file.is_file():
-        raise UserError(f"codes.vqvae.weights_file: {file} is not there")
-    return file
-
-
-def _vqvae(current: Run, paths: Paths) -> VqVaeCodec:
-    return load_codec(_vqvae_file(current, paths), features=current.params.codes.vqvae.features, device=current.device)
+        image_rows.append(shared | {"image": encode_png(pictures[i])})
+    return code_rows, image_rows

@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: metrics with group-bootstrap intervals, coverage, and the data behind the plots."""
+"""Stage ``evaluate``: metrics with group-bootstrap intervals, coverage, the reconstruction study, data of plots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from classifiers.bootstrap import MetricRow, constant_answer, group_mean
 from classifiers.bootstrap import evaluate as metrics_of
-from pipeline import tables
+from pipeline import projectors, study, tables
+from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import bar
@@ -18,14 +19,14 @@ from pipeline.stages.common import Run, Stage
 
 STAGE = Stage(
     "evaluate",
-    sections=("seed", "evaluate"),
-    inputs=("predictions", "faces"),
+    sections=("seed", "evaluate", "invert.poor_above"),
+    inputs=("predictions", "faces", "wplus", "codes"),
 )
 log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write ``metrics``, ``metrics.json`` and the plots' data."""
+    """Write ``metrics``, ``study``, ``metrics.json`` and the plots' data."""
     current = STAGE.run(params, paths)
     predictions = tables.read_pandas(paths.table("predictions"), "predictions")
     rows = [_row({"level": "frame", "space": "faces", "model": "detector", "split": "all"}, _coverage(current, paths))]
@@ -44,6 +45,7 @@ def run(params: Params, paths: Paths) -> None:
     rows += [row for part in baselines.values() for row in part]
     reason = tables.metadata(paths.table("predictions")).get("reason")
     tables.write_rows(rows, paths.table("metrics"), name="metrics", meta=current.meta(reason=reason))
+    _study(current, paths)
     dvc_files.write_plots(predictions, paths)
     dvc_files.write_headline(rows, paths)
     log.info(
@@ -74,3 +76,35 @@ def _coverage(current: Run, paths: Paths) -> MetricRow:
         n_boot=current.params.evaluate.n_boot,
         seed=current.params.seed,
     )
+
+
+def _study(current: Run, paths: Paths) -> None:
+    """How well each projector gives back the same faces."""
+    columns = ["face_id", "lpips", "mse_unit", "psnr_db"]
+    wplus, codes = (
+        tables.read_pandas(paths.table(name), name, columns=[*columns, *more])
+        for name, more in (("wplus", ["inverter_id", "status", "w_distance_std"]), ("codes", ["codec_id", "in_fit"]))
+    )
+    names = {
+        str(tables.metadata(paths.table(name))["perceptual"])
+        for name, table in (("wplus", wplus), ("codes", codes))
+        if len(table)
+    }
+    if len(names) > 1:
+        raise UserError(
+            f"evaluate: codes were judged by different distances, {' and '.join(sorted(names))}, which do not compare: "
+            "name one in invert.perceptual and run `dvc repro`"
+        )
+    metric = next(iter(names), "none")
+    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "source_group"])
+    rows = study.study(
+        projectors.judged(wplus, codes),
+        faces.set_index("face_id")["source_group"].to_dict(),
+        n_faces=current.params.evaluate.n_study_faces,
+        above=current.params.one("invert.poor_above").get(metric),
+        n_boot=current.params.evaluate.n_boot,
+        seed=current.params.seed,
+    )
+    reason = None if rows else "no face has been projected by all of the wanted spaces"
+    meta = current.meta(reason=reason, perceptual=metric)
+    tables.write_rows([row | {"perceptual": metric} for row in rows], paths.table("study"), name="study", meta=meta)

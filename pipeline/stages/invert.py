@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from inversion.optimise import invert
 from inversion.pixels import to_uint8, to_unit
 from inversion.quality import measure
-from pipeline import tables
+from pipeline import quality_gate, tables
 from pipeline.errors import UserError
 from pipeline.ingest.faces import encode_png
 from pipeline.params import Params
@@ -37,7 +38,9 @@ def run(params: Params, paths: Paths) -> None:
             "set faces.size_px: 256, or leave 'wplus' out of spaces"
         )
     inverter = load_inverter(current)
-    meta = current.meta(inverter.weight_hashes, inverter_id=inverter.inverter_id, perceptual=inverter.perceptual.name)
+    metric = inverter.perceptual.name
+    above = current.params.invert.poor_above.get(metric)
+    meta = current.meta(inverter.weight_hashes, inverter_id=inverter.inverter_id, perceptual=metric, poor_above=above)
     folder = paths.work("invert", meta["fingerprint"])
     codes = Shards(folder, name="wplus", meta=meta)
     images = Shards(folder / "images", name="reconstructions", meta=meta)
@@ -52,12 +55,12 @@ def run(params: Params, paths: Paths) -> None:
             codes.write(batch.key, code_rows)
         keys.append(batch.key)
     images.copy_to(keys, paths.table("reconstructions"))
-    codes.finish(keys, paths.table("wplus"))
+    codes.finish(keys, paths.table("wplus"), mark=partial(quality_gate.mark_poor, metric=metric, above=above))
     for row in tables.read(paths.table("wplus"), "wplus", columns=["status", "reason"]).to_pylist():
         if row["status"] == "ok":
             counts.done += 1
         else:
-            counts.trouble(row["status"], row["reason"])
+            counts.trouble(row["status"], quality_gate.kind(row["reason"]))
     counts.log("invert")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.views import inversions
 from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 from tests.report import material
@@ -105,6 +108,8 @@ def test_clusters_can_be_coloured_by_columns_of_every_kind(
 def test_inversions_start_with_the_poorest(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("inversions", full, monkeypatch)
     ranked = sorted(material.rows_of()["wplus"], key=lambda r: -r["lpips"])
+    n_poor = sum(r["status"] == "poor" for r in ranked)
+    assert f"{n_poor} of 36 are marked poor" in sentences(app)
     page = app.main.get("html")[-1].proto.body
     places = [page.find(f"face {r['face_id']}<") for r in ranked[:6]]
     assert places == sorted(places)
@@ -116,6 +121,24 @@ def test_inversions_start_with_the_poorest(full: Path, monkeypatch: pytest.Monke
     app.selectbox(key="measure").select("psnr_db")
     app.selectbox(key="order").select("good first").run()
     assert not app.exception
+
+
+def test_marked_faces_come_first_whatever_is_sorted_by() -> None:
+    table = pd.DataFrame(
+        {"face_id": list("abcd"), "status": ["ok", "poor", "ok", "poor"], "psnr_db": [10.0, 30.0, 20.0, np.nan]}
+    )
+    assert inversions.rank(table, "psnr_db", poor_first=True)["face_id"].tolist() == ["d", "b", "a", "c"]
+    assert inversions.rank(table, "psnr_db", poor_first=False)["face_id"].tolist() == ["c", "a", "b", "d"]
+
+
+def test_the_study_shows_every_projector_side_by_side(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("inversions", full, monkeypatch)
+    shown = next(d.value for d in app.dataframe if "projector" in d.value.columns)
+    assert shown["space"].tolist() == ["wplus", "pca *"]
+    assert shown["perceptual distance"].iloc[0] == "0.300 [0.280, 0.330]"
+    sheet = app.main.get("html")[0].proto.body
+    assert sheet.count("<img") == 5 * 6  # faces; image and residual of two projectors
+    assert len(app.get("plotly_chart")) == 3
 
 
 def test_inversions_show_a_place_where_an_image_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,7 @@ def test_stored_indices_give_the_image_that_was_judged(file: Path, faces: np.nda
     codec = load_codec(file, features="histogram")
     coded = codec.code(faces)
     made = codec.decode(coded.indices)
+    np.testing.assert_allclose(coded.image, made, atol=1e-6)
     np.testing.assert_allclose(coded.mse_unit, np.square(made - to_unit(faces)).mean(axis=(1, 2, 3)), rtol=1e-5)
     np.testing.assert_array_equal(codec.code(faces[2:]).indices, coded.indices[2:])
     with pytest.raises(ValueError, match=r"expected indices \[N, 5120\]"):

@@ -15,6 +15,7 @@ from embeddings.vqvae_fit import start_vqvae
 from embeddings.vqvae_weights import save_vqvae
 from pipeline import tables
 from pipeline.errors import UserError
+from pipeline.ingest.encoding import decode_image
 from pipeline.paths import Paths
 from pipeline.stages import features
 from tests.pipeline import project
@@ -52,6 +53,8 @@ def test_every_face_has_a_code_of_each_codec(done: Paths) -> None:
     assert {len(c) for c in vqvae["code"]} == {16}
     assert pca["in_fit"].all()
     assert not vqvae["in_fit"].any()
+    assert pca["lpips"].max() < 0.01 < vqvae["lpips"].min()
+    assert tables.metadata(done.table("codes"))["perceptual"] == "stlpips-alex"
     # All faces are in the fit, so their components lose nothing; the untrained network loses nearly everything.
     assert pca["psnr_db"].min() > 40 > 20 > vqvae["psnr_db"].max()
 
@@ -72,6 +75,27 @@ def test_a_space_is_read_without_the_other_and_the_fit_is_kept(done: Paths) -> N
     assert features.load(done, "vqvae").vectors.shape == (16, 16)
     (stored,) = done.projectors.iterdir()
     assert stored.stem == found.feature_id == load_pca(stored).codec_id
+
+
+def test_decoded_images_are_those_that_were_judged(done: Paths) -> None:
+    faces, decoded, codes = (tables.read_pandas(done.table(n), n) for n in ("faces", "decoded", "codes"))
+    judged = decoded.merge(codes[["face_id", "codec_id", "mse_unit"]]).merge(faces[["face_id", "image"]], on="face_id")
+    assert len(judged) == 32
+    for row in judged.to_dict("records"):
+        made, face = (decode_image(row[f"image_{side}"]) / 127.5 for side in ("x", "y"))
+        # Stored in 8 bits: each pixel is at most half a level off what was judged.
+        assert abs(np.square(made - face).mean() ** 0.5 - row["mse_unit"] ** 0.5) <= 0.5 / 127.5
+
+
+def test_the_study_compares_both_codecs_and_flags_the_fitted_one(done: Paths) -> None:
+    study = tables.read_pandas(done.table("study"), "study")
+    assert set(study["perceptual"]) == {"stlpips-alex"}
+    part = study[study["measure"] == "lpips"].set_index("space")
+    assert part["n_in_fit"].to_dict() == {"pca": 16, "vqvae": 0}
+    codes = tables.read_pandas(done.table("codes"), "codes", columns=["codec_id", "lpips"])
+    mean = codes.loc[codes["codec_id"].str.startswith("vqvae"), "lpips"].mean()
+    assert part.loc["vqvae", "value"] == pytest.approx(mean, rel=1e-5)
+    assert part.loc["vqvae", "n_groups"] == 4
 
 
 def test_a_second_run_copies_what_is_finished(done: Paths) -> None:

@@ -46,6 +46,10 @@ def test_the_shipped_settings_are_valid() -> None:
         (("train", "uncertain_band"), [0.7, 0.3], "two probabilities in order"),
         (("workers", "scheduler"), "not an address", "workers.scheduler"),
         (("invert", "quick", "steps"), "many", "invert.quick.steps"),
+        (("invert", "poor_above"), 0.4, "invert.poor_above"),
+        (("invert", "poor_above"), {"auto": 0.4}, "invert.poor_above"),
+        (("invert", "poor_above"), {"stlpips-alex": 0}, "invert.poor_above.stlpips-alex"),
+        (("evaluate", "n_study_faces"), 1, "evaluate.n_study_faces"),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -106,6 +110,7 @@ def test_a_result_depends_on_what_is_used_alone(tmp_path: Path, raw: dict) -> No
     assert fingerprinted(invert__paper__steps=7) == before
     assert fingerprinted(spaces=["wplus"]) == before
     assert fingerprinted(weights__allow_noncommercial=False) == before
+    assert fingerprinted(invert__poor_above={}) == before, "a threshold marks codes and makes none"
     assert fingerprinted(invert__quick__steps=7) != before
     assert fingerprinted(profile="paper") != before
     assert fingerprinted(seed=1) != before

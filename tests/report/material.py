@@ -14,6 +14,7 @@ from pipeline import tables
 from pipeline.paths import Paths
 
 INVERTER = "mobile-ridge-20"
+CODEC = "pca-11-0a0b0c0d"
 SPACE_MODELS = (("efficientnet", "logistic"), ("wplus", "rf"))
 CLUSTERING = "efficientnet-hdbscan-pca50-mcs5-ms5"
 MAP_2D, MAP_3D = "efficientnet-tsne2-perp30", "efficientnet-tsne3-perp30"
@@ -36,7 +37,8 @@ def write(root: Path, name: str, rows: Sequence[Mapping[str, Any]], **meta: Any)
 def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str, Rows]:
     """Rows of every table the report and the dashboard read: per group one real and one fake video."""
     rng = np.random.default_rng(seed)
-    out: dict[str, Rows] = {name: [] for name in ("videos", "faces", "wplus", "reconstructions", "map", "clusters")}
+    names = ("videos", "faces", "wplus", "reconstructions", "codes", "decoded", "map", "clusters")
+    out: dict[str, Rows] = {name: [] for name in names}
     for group in range(n_groups):
         for label, method in ((0, "real"), (1, HOSTILE)):
             video = f"v{group:02d}{label}"
@@ -55,7 +57,7 @@ def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str,
         {"face_id": "none", "video_id": "v000", "frame_index": 99, "track_id": -1, "source_group": "g00",
          "status": "no_face", "reason": "no face found"}
     )  # fmt: skip
-    return out | _scores(out, rng) | {"importance": _importance(rng)}
+    return out | _scores(out, rng) | {"importance": _importance(rng), "study": _study(), "effort": _effort()}
 
 
 def _add_face(
@@ -72,6 +74,11 @@ def _add_face(
          "status": "poor" if distance > 0.5 else "ok", "reason": HOSTILE if distance > 0.5 else None}
     )  # fmt: skip
     out["reconstructions"].append({"face_id": face, "inverter_id": INVERTER, "image": texture(rng)})
+    out["codes"].append(
+        {"face_id": face, "codec_id": CODEC, "code": [0.0], "lpips": distance / 2, "mse_unit": 0.1, "psnr_db": None,
+         "in_fit": True}
+    )  # fmt: skip
+    out["decoded"].append({"face_id": face, "codec_id": CODEC, "image": texture(rng)})
     x, y, z = (float(v) for v in rng.normal(size=3))
     out["map"].append({"face_id": face, "map_id": MAP_2D, "x": x, "y": y, "z": None})
     out["map"].append({"face_id": face, "map_id": MAP_3D, "x": x, "y": y, "z": z})
@@ -116,6 +123,24 @@ def _importance(rng: np.random.Generator) -> Rows:
         {"space": "wplus", "method": "rf-alone-balanced_accuracy", "channel": c, "value": 0.6, "ci_low": 0.55,
          "ci_high": 0.65, "null_value": float(rng.uniform(0.45, 0.7)), "n_repeats": 3}
         for c in range(4)
+    ]  # fmt: skip
+
+
+def _study() -> Rows:
+    return [
+        {"projector_id": projector, "space": space, "perceptual": "stlpips-alex", "measure": measure, "value": value,
+         "ci_low": value - 0.02, "ci_high": value + 0.03, "n_groups": 6, "n_faces": 36, "n_in_fit": n_in_fit}
+        for projector, space, n_in_fit in ((INVERTER, "wplus", 0), (CODEC, "pca", 36))
+        for measure, value in (("lpips", 0.3), ("mse_unit", 0.1))
+    ]  # fmt: skip
+
+
+def _effort() -> Rows:
+    return [
+        {"inverter_id": INVERTER, "step": step, "seconds_per_face": 0.1 + 0.2 * step, "lpips": 0.5 / (1 + step / 5),
+         "ci_low": 0.4 / (1 + step / 5), "ci_high": 0.6 / (1 + step / 5), "mse_unit": 0.2, "n_groups": 6, "n_faces": 36,
+         "n_left": step // 5}
+        for step in (0, 5, 10, 20)
     ]  # fmt: skip
 
 

@@ -63,7 +63,8 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
     data = gather(Paths(full), RUN)
     drawn = figures(data)
     assert set(drawn) == {
-        "quality", "metrics-video", "metrics-frame", "best-model", "importance-wplus-rf-alone-balanced-accuracy",
+        "quality", "effort", "metrics-video", "metrics-frame", "best-model",
+        "importance-wplus-rf-alone-balanced-accuracy",
         "map-efficientnet-tsne2-perp30",
     }  # fmt: skip
     page = render(data, drawn)
@@ -73,6 +74,8 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
     assert "script" not in parsed.tags
     assert material.HOSTILE in parsed.text  # shown as it is written, as text
     assert "Not shown" not in parsed.text
+    assert "fitted on faces of this study" in parsed.text
+    assert page.count('alt="|pca - face|') == 6
     for words in (
         "stlpips-alex",
         "forbids commercial use",
@@ -150,9 +153,9 @@ def test_one_class_gives_no_curve_and_no_crash(tmp_path: Path) -> None:
 
 def test_images_are_read_by_id_only(full: Path) -> None:
     path = Paths(full).table("reconstructions")
-    found = load.read_images(path, "reconstructions", ["f0000", "absent"], inverter_id=material.INVERTER)
+    found = load.read_images(path, "reconstructions", ["f0000", "absent"], projector_id=material.INVERTER)
     assert list(found) == ["f0000"]
-    assert load.read_images(path, "reconstructions", ["f0000"], inverter_id="another") == {}
+    assert load.read_images(path, "reconstructions", ["f0000"], projector_id="another") == {}
     assert load.read_images(path, "reconstructions", []) == {}
 
 
@@ -168,5 +171,5 @@ def test_a_face_s_image_is_found_in_the_shard_of_the_asked_inverter(tmp_path: Pa
     tables.write_shards(shards, path, name="reconstructions", meta={})
     assert load.locate(path, "reconstructions") == dict.fromkeys("ab", ("part-00000.parquet", "part-00001.parquet"))
     for inverter in ("one", "two"):
-        found = load.read_images(path, "reconstructions", ["a"], inverter_id=inverter)
+        found = load.read_images(path, "reconstructions", ["a"], projector_id=inverter)
         assert found == {"a": f"a {inverter}".encode()}
