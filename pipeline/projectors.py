@@ -55,7 +55,7 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose(face_ids: Sequence[str], n: int | None, *, seed: int) -> list[str]:
-    """At most ``n`` faces (None: all), drawn without replacement by ``numpy``'s default generator from the sorted ids."""
+    """At most ``n`` faces (None: all), drawn without replacement from the sorted ids by ``numpy``'s generator."""
     names = sorted(set(face_ids))
     if n is None or n >= len(names):
         return names

@@ -112,7 +112,7 @@ def figures(data: ReportInput) -> dict[str, bytes]:
     Returns
     -------
     dict
-        Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``, ``importance-...``,
-        ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
+        Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
+        ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

@@ -17,11 +17,15 @@ def wplus(distances: dict[str, float], *, poor: str = "") -> pd.DataFrame:
     """Codes of one inverter."""
     return pd.DataFrame(
         {
-            "face_id": list(distances), "inverter_id": "mobile", "lpips": np.array([*distances.values()], dtype="float32"),
-            "mse_unit": 0.2, "psnr_db": 10.0, "w_distance_std": 1.5,
+            "face_id": list(distances),
+            "inverter_id": "mobile",
+            "lpips": np.array([*distances.values()], dtype=np.float32),
+            "mse_unit": 0.2,
+            "psnr_db": 10.0,
+            "w_distance_std": 1.5,
             "status": ["poor" if face in poor else "ok" for face in distances],
         }
-    )  # fmt: skip
+    )
 
 
 def codes(distances: dict[str, float], *, codec_id: str = "pca-3-abc", in_fit: str = "") -> pd.DataFrame:
@@ -40,7 +44,7 @@ def rows_of(found: list[dict[str, Any]], projector_id: str) -> dict[str, dict[st
 
 def test_projectors_are_compared_on_faces_that_all_have_and_none_was_fitted_on() -> None:
     judged = projectors.judged(
-        wplus({"a": 0.1, "b": 0.2, "c": 0.4, "d": 9.0, "e": np.nan}), codes({f: 0.3 for f in "abce"}, in_fit="a")
+        wplus({"a": 0.1, "b": 0.2, "c": 0.4, "d": 9.0, "e": np.nan}), codes(dict.fromkeys("abce", 0.3), in_fit="a")
     )
     found = study.study(judged, dict(zip("abcde", "xyyzz", strict=True)), n_faces=None, above=None, **BOOT)
     mobile, pca = (rows_of(found, name) for name in ("mobile", "pca-3-abc"))
@@ -85,7 +89,7 @@ def test_intervals_come_from_groups_not_faces() -> None:
     # 40 faces of two groups that are alike inside: a draw over faces would give a far narrower interval.
     faces = {f"{i:02d}": float(i % 2) for i in range(40)}
     found = study.study(
-        projectors.judged(wplus(faces), None), {f: f[-1] in "13579" and "odd" or "even" for f in faces},
+        projectors.judged(wplus(faces), None), {f: f"g{int(f) % 2}" for f in faces},
         n_faces=None, above=None, **BOOT,
     )  # fmt: skip
     row = rows_of(found, "mobile")["lpips"]
