@@ -20,13 +20,13 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "evaluate",
     sections=("seed", "evaluate", "invert.poor_above"),
-    inputs=("predictions", "faces", "wplus", "codes"),
+    inputs=("predictions", "faces", "wplus", "codes", "curves"),
 )
 log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write ``metrics``, ``study``, ``metrics.json`` and the plots' data."""
+    """Write ``metrics``, ``study``, ``effort``, ``metrics.json`` and the plots' data."""
     current = STAGE.run(params, paths)
     predictions = tables.read_pandas(paths.table("predictions"), "predictions")
     rows = [_row({"level": "frame", "space": "faces", "model": "detector", "split": "all"}, _coverage(current, paths))]
@@ -96,15 +96,20 @@ def _study(current: Run, paths: Paths) -> None:
             "name one in invert.perceptual and run `dvc repro`"
         )
     metric = next(iter(names), "none")
-    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "source_group"])
+    groups = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "source_group"])
+    group_of = groups.set_index("face_id")["source_group"].to_dict()
+    drawn = {"n_boot": current.params.evaluate.n_boot, "seed": current.params.seed}
     rows = study.study(
         projectors.judged(wplus, codes),
-        faces.set_index("face_id")["source_group"].to_dict(),
+        group_of,
         n_faces=current.params.evaluate.n_study_faces,
         above=current.params.one("invert.poor_above").get(metric),
-        n_boot=current.params.evaluate.n_boot,
-        seed=current.params.seed,
+        **drawn,
     )
     reason = None if rows else "no face has been projected by all of the wanted spaces"
     meta = current.meta(reason=reason, perceptual=metric)
     tables.write_rows([row | {"perceptual": metric} for row in rows], paths.table("study"), name="study", meta=meta)
+    course = study.effort(tables.read_pandas(paths.table("curves"), "curves"), group_of, **drawn)
+    reason = None if course else tables.metadata(paths.table("curves")).get("reason") or "no face was inverted"
+    meta = current.meta(reason=reason, perceptual=tables.metadata(paths.table("curves")).get("perceptual"))
+    tables.write_rows(course, paths.table("effort"), name="effort", meta=meta)

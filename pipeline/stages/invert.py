@@ -9,6 +9,7 @@ from inversion.optimise import invert
 from inversion.pixels import to_uint8, to_unit
 from inversion.quality import measure
 from pipeline import quality_gate, tables
+from pipeline.curves import curve_rows
 from pipeline.errors import UserError
 from pipeline.ingest.faces import encode_png
 from pipeline.params import Params
@@ -25,11 +26,11 @@ STAGE = Stage(
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``wplus`` and ``reconstructions`` tables, one piece per batch of faces."""
+    """Write the ``wplus``, ``reconstructions`` and ``curves`` tables, one piece per batch of faces."""
     current = STAGE.run(params, paths)
     batches = FaceBatches(paths.table("faces"), batch_size=current.params.invert.batch_size)
     if "wplus" not in current.params.spaces or batches.none:
-        for name in ("wplus", "reconstructions"):
+        for name in ("wplus", "reconstructions", "curves"):
             tables.write_rows([], paths.table(name), name=name, meta=current.meta(reason=batches.none))
         return
     if current.params.faces.size_px != 256:
@@ -44,17 +45,20 @@ def run(params: Params, paths: Paths) -> None:
     folder = paths.work("invert", meta["fingerprint"])
     codes = Shards(folder, name="wplus", meta=meta)
     images = Shards(folder / "images", name="reconstructions", meta=meta)
+    curves = Shards(folder / "curves", name="curves", meta=meta)
     counts = Counts("faces")
     keys = []
     for batch in bar(batches, total=len(batches), what="invert", unit="batch"):
-        if codes.done(batch.key) and images.done(batch.key):
+        if all(pieces.done(batch.key) for pieces in (codes, images, curves)):
             counts.resumed += len(batch.face_ids)
         else:
-            code_rows, image_rows = _work(inverter, batch, seed=current.params.seed, device=current.device)
+            code_rows, image_rows, trace_rows = _work(inverter, batch, seed=current.params.seed, device=current.device)
+            curves.write(batch.key, trace_rows)
             images.write(batch.key, image_rows)
             codes.write(batch.key, code_rows)
         keys.append(batch.key)
     images.copy_to(keys, paths.table("reconstructions"))
+    curves.copy_to(keys, paths.table("curves"))
     codes.finish(keys, paths.table("wplus"), mark=partial(quality_gate.mark_poor, metric=metric, above=above))
     for row in tables.read(paths.table("wplus"), "wplus", columns=["status", "reason"]).to_pylist():
         if row["status"] == "ok":
@@ -66,7 +70,7 @@ def run(params: Params, paths: Paths) -> None:
 
 def _work(
     inverter: Inverter, batch: FaceBatch, *, seed: int, device: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Invert one batch; measure the codes as they are stored, on the exact generator's images."""
     target = to_unit(batch.images()).to(device)
     found = invert(
@@ -99,4 +103,13 @@ def _work(
             }
         )
         image_rows.append(shared | {"image": encode_png(to_uint8(quality.image[i]))})
-    return code_rows, image_rows
+    trace = found.trace
+    course = curve_rows(
+        batch.face_ids,
+        inverter.inverter_id,
+        step=trace.step,
+        seconds_per_face=trace.seconds_per_face,
+        perceptual=trace.perceptual,
+        mse_unit=trace.mse_unit,
+    )
+    return code_rows, image_rows, course

@@ -19,7 +19,7 @@ STAGE = Stage(
     sections=("seed", "device", "profile", "data", "weights"),
     inputs=(
         "videos", "faces", "splits", "wplus", "reconstructions", "embeddings", "codes",
-        "decoded", "predictions", "metrics", "study", "importance", "map", "clusters",
+        "decoded", "predictions", "metrics", "study", "effort", "importance", "map", "clusters",
     ),
 )  # fmt: skip
 log = logging.getLogger("latentforensics")
