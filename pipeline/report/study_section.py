@@ -21,7 +21,7 @@ MEASURES = {
     "lpips": "perceptual distance",
     "mse_unit": "MSE",
     "psnr_db": "PSNR (dB)",
-    "w_distance_std": "distance from mean code (std of W)",
+    "w_distance_std": "code from mean (std)",
     "share_poor": "share poor",
 }
 IN_FIT_NOTE = (

@@ -99,7 +99,7 @@ def test_a_search_improves_on_the_mean_code(done: Paths) -> None:
     paths = Paths(done.root)
     project.write_params(
         done.root,
-        project.SMALL | SETTINGS | {"invert.quick": {"steps": 8, "learning_rate": 0.1, "correct_every": 3}},
+        project.SMALL | SETTINGS | {"invert.quick": {"effort": "fast", "steps": 8}},
     )
     before = tables.read_pandas(paths.table("wplus"), "wplus").set_index("face_id")
     project.run(paths, "invert")
