@@ -163,13 +163,14 @@ _register(
         what="EfficientNet-Lite0 features to W+",
         package=None,
         source="this repository, made by `python -m inversion.training`",
-        licence="fitted to the images of mobile-ffhq-1024, so under its terms: " + _STYLEGAN_TERMS,
+        licence="fitted to the images of mobile-ffhq-1024 and to 800 photographs of FFHQ, so under their terms: "
+        + _STYLEGAN_TERMS,
         commercial_use=False,
         files=(
             WeightFile(
                 "inversion/assets/mobile_encoder.safetensors",
-                5595232,
-                "bbdf8115514ed01fa62eb345a46f9fac2676542ab779d165e5e6d80544f820dc",
+                5595608,
+                "858fe5b01f685fe8915882b9a835d2b0bee8a0d68759683bf6552900349c8b81",
             ),
         ),
     ),
