@@ -132,9 +132,10 @@ def _local_cluster(n_workers: int) -> Iterator[Any]:
         # Results lie in files: there is nothing to spill, and a worker that is paused would never go on. One that takes
         # more than its share of the memory is still killed, before the machine swaps.
         **{f"{memory}.{name}": False for name in ("target", "spill", "pause")},
-        # On a busy machine a worker needs a while to load torch; without these it is given up while it does, at its
-        # start or after it was killed and started anew.
+        # On a busy machine a worker needs a while to load torch and answers nobody meanwhile; without these it is given
+        # up for that, at its start or after it was killed and started anew.
         "distributed.comm.timeouts.connect": "300s",
+        "distributed.comm.timeouts.tcp": "600s",
         "distributed.deploy.lost-worker-timeout": "600s",
     }
     with dask.config.set(settings):
