@@ -3,8 +3,9 @@
     uv run lf bench invert --faces FOLDER --n-faces 20 --methods mean encoder encoder+20 projector+100
 
 FOLDER holds aligned 256 px faces that nothing was fitted to. Quality is that of the full generator's image of the code.
-"projector+N" is NVIDIA's projector (`benchmarks.projector`): W, full generator, N steps. Each method runs in a process
-of its own, so that its peak memory is its own.
+"plain+N" are N plain steps from the mean code (`benchmarks.plain`), "plain@0.03+N" the same at another rate;
+"mean+N" and "encoder+N" our search from either start; "projector+N" NVIDIA's projector (`benchmarks.projector`), one
+face at a time as the original. Each method runs in a process of its own, so that its peak memory is its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks import machine
+from benchmarks.plain import IDINVERT_RATE, descend
 from benchmarks.projector import project
 from inversion.memory import keep_freed_memory
 from inversion.optimise import invert
@@ -36,7 +38,10 @@ from pipeline.paths import Paths
 from pipeline.stages.invert import STAGE
 from pipeline.stages.inverter import Inverter, load_inverter
 
-DEFAULT_METHODS = ("mean", "encoder", "mean+20", "encoder+20", "mean+100", "encoder+100", "projector+100")
+DEFAULT_METHODS = (
+    *("mean", "encoder", "plain+20", "mean+20", "encoder+20"),
+    *("plain+100", "mean+100", "encoder+100", "projector+100", "projector+300"),
+)
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -126,10 +131,23 @@ def _codes(method: str, faces: Tensor, inverter: Inverter, *, warm_up: bool = Fa
     """Codes of one batch; `warm_up` takes at most one step: page faults and first calls are not what is measured."""
     start, _, n = method.partition("+")
     steps = min(int(n or 0), 1) if warm_up else int(n or 0)
+    start, _, rate = start.partition("@")
     if start == "projector":
-        return project(faces, generator=inverter.generator, perceptual=inverter.perceptual, steps=steps, seed=0)
+        one_by_one = [
+            project(face, generator=inverter.generator, perceptual=inverter.perceptual, steps=steps, seed=0)
+            for face in faces.split(1)
+        ]
+        return torch.cat(one_by_one)
+    if start == "plain":
+        return descend(
+            faces,
+            generator=inverter.generator,
+            perceptual=inverter.perceptual,
+            steps=steps,
+            rate=float(rate or IDINVERT_RATE),
+        )
     if start not in ("mean", "encoder"):
-        sys.exit(f"{method}: expected mean, encoder, mean+N, encoder+N or projector+N")
+        sys.exit(f"{method}: expected mean, encoder, mean+N, encoder+N, plain+N or projector+N")
     if steps == 0:
         if start == "encoder":
             if inverter.encoder is None:

@@ -4,7 +4,7 @@ Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 202
 published `projector.py` of stylegan2-ada-pytorch runs it: one code in W for all channels, from the mean; Adam (0.9,
 0.999) at rate 0.1 with linear warm-up over 5 % and cosine fall over the last 25 % of the steps; Gaussian noise on the
 code, of deviation 0.05 times the spread of W, falling to nothing quadratically over the first 75 %; the loss is the
-perceptual distance alone. The last code is taken. Noise inputs, which the original optimises beside the code, are fixed
+perceptual distance alone. The last code is taken. The image is made at full size and reduced by area, as there. Noise inputs, which the original optimises beside the code, are fixed
 in our generators, so neither they nor their regularisation appear.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from inversion.generator import Generator
@@ -50,7 +51,8 @@ def project(images: Tensor, *, generator: Generator, perceptual: PerceptualDista
         adam.param_groups[0]["lr"] = RATE * _rate_factor(t)
         strength = spread * INITIAL_NOISE * max(0.0, 1.0 - t / NOISE_SHARE) ** 2
         noisy = w + strength * torch.randn(w.shape, generator=random, device=w.device)
-        drawn = generator.synthesise_256(noisy.expand(-1, generator.n_channels, -1))
+        drawn = generator.synthesise(noisy.expand(-1, generator.n_channels, -1))
+        drawn = F.interpolate(drawn, images.shape[-2:], mode="area")
         (gradient,) = torch.autograd.grad(perceptual.distance_to(target, drawn).sum(), w)
         w.grad = gradient
         adam.step()

@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from embeddings.architectures import FEATURE_MODES, Architecture, FeatureMode, get_architecture
-from embeddings.networks import fold_batch_norm, load_features_backbone, load_network
+from embeddings.networks import fold_batch_norm, load_network
 
-__all__ = ["Embedder", "Precision", "load_embedder", "load_features_backbone"]
+__all__ = ["Embedder", "Precision", "load_embedder"]
 
 Precision = Literal["fp32", "bf16"]
 

@@ -9,49 +9,20 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from embeddings.architectures import Architecture, get_architecture
+from embeddings.architectures import Architecture
 from embeddings.weights import PACKAGED, WeightsError, load_into, packaged_path, read_state_dict, to_timm_names
 
-# What a features_only network of timm leaves out of the file.
-_HEAD_PREFIXES = ("conv_head.", "bn2.", "classifier.")
 
-
-def load_features_backbone(name: str, weights_path: Path | None, *, device: str | torch.device = "cpu") -> nn.Module:
-    """Load timm's ``features_only`` form of a network: normalised images in, a list of five maps out.
-
-    Parameters
-    ----------
-    name, weights_path, device
-        As in `embeddings.efficientnet.load_embedder`.
-
-    Returns
-    -------
-    nn.Module
-        Frozen, in eval mode, fp32. ``module(x [N, 3, H, W])`` gives maps at strides 2, 4, 8, 16 and 32 (16, 24, 40,
-        112 and 320 channels for Lite0). ``x`` is scaled by the architecture's mean and std.
-
-    Raises
-    ------
-    WeightsError
-        The file is missing, unreadable, or of another network.
-    """
-    network, _ = load_network(get_architecture(name), weights_path, features_only=True)
-    return network.to(device)
-
-
-def load_network(
-    architecture: Architecture, weights_path: Path | None, *, features_only: bool = False
-) -> tuple[nn.Module, str]:
+def load_network(architecture: Architecture, weights_path: Path | None) -> tuple[nn.Module, str]:
     """Build a network in eval mode with frozen weights; returns it and the SHA-256 of the weights file."""
     name = architecture.timm_name
     path = packaged_path(name) if weights_path is None else Path(weights_path)
     state, sha256 = read_state_dict(path)
     if weights_path is None and sha256 != PACKAGED[name][2]:
         raise WeightsError(f"{path.name}: expected SHA-256 {PACKAGED[name][2]}, got {sha256}.")
-    options = {"features_only": True} if features_only else {}
-    network = timm.create_model(name, pretrained=False, **options)
+    network = timm.create_model(name, pretrained=False)
     state = to_timm_names(state, architecture.stage_depths)
-    load_into(network, state, source=path.name, may_leave=_HEAD_PREFIXES if features_only else ())
+    load_into(network, state, source=path.name)
     return network.eval().requires_grad_(False), sha256
 
 

@@ -121,7 +121,7 @@ def to_timm_names(state: dict[str, Tensor], stage_depths: tuple[int, ...]) -> di
     return renamed
 
 
-def load_into(network: nn.Module, state: dict[str, Tensor], *, source: str, may_leave: tuple[str, ...] = ()) -> None:
+def load_into(network: nn.Module, state: dict[str, Tensor], *, source: str) -> None:
     """Copy a state dict into ``network``; every tensor of the network must be there, with its shape and finite.
 
     Parameters
@@ -132,8 +132,6 @@ def load_into(network: nn.Module, state: dict[str, Tensor], *, source: str, may_
         timm's names.
     source : str
         File name for messages.
-    may_leave : tuple of str
-        Prefixes of tensors in ``state`` that the network may lack.
 
     Raises
     ------
@@ -143,7 +141,7 @@ def load_into(network: nn.Module, state: dict[str, Tensor], *, source: str, may_
     wanted = network.state_dict()
     # A counter that training keeps and inference never reads; some writers leave it out.
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
-    left_over = [k for k in state if k not in wanted and not k.startswith(may_leave or ("\0",))]
+    left_over = [k for k in state if k not in wanted]
     if missing or left_over:
         example = f"{missing[0]} is missing" if missing else f"{left_over[0]} is unknown"
         raise WeightsError(

@@ -1,5 +1,6 @@
 """Fit the closed-form encoder: reduced-rank ridge regression of W+ codes on pooled features."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from inversion.code_set import CodeSet, read_images
-from inversion.encoder import Backbone, LinearEncoder, pooled_features
+from inversion.encoder import MobileEncoder, new_backbone, pooled_features
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class EncoderFit:
     """
 
     ridge: float = 1e4
-    rank: int = 128
+    rank: int = 256
 
 
 @torch.no_grad()
 def image_features(
-    backbone: Backbone, images: npt.NDArray[np.float16], out: torch.Tensor, *, batch_size: int = 16
+    backbone: nn.Module, images: npt.NDArray[np.float16], out: torch.Tensor, *, batch_size: int = 16
 ) -> Iterator[int]:
     """Fill ``out`` ``float32`` [N, F] with the images' features; yields the number done after each batch."""
     for start in range(0, len(images), batch_size):
@@ -42,7 +43,7 @@ def image_features(
 
 
 @torch.no_grad()
-def fit_encoder(backbone: Backbone, features: torch.Tensor, code_set: CodeSet, settings: EncoderFit) -> LinearEncoder:
+def fit_encoder(backbone: nn.Module, features: torch.Tensor, code_set: CodeSet, settings: EncoderFit) -> MobileEncoder:
     """Solve for the map on the codes that are not kept out.
 
     With n images and F > n features the dual form is solved, an n x n system: weights = X' (X X' + ridge)^-1 Y for
@@ -53,7 +54,7 @@ def fit_encoder(backbone: Backbone, features: torch.Tensor, code_set: CodeSet, s
     Parameters
     ----------
     backbone
-        The network behind the features; becomes the encoder's.
+        The network behind the features; the encoder gets a copy.
     features
         ``float32`` [N, F], one row for each code of the set.
     code_set
@@ -85,11 +86,11 @@ def fit_encoder(backbone: Backbone, features: torch.Tensor, code_set: CodeSet, s
     expand = (left / values.sqrt()).T @ fitted  # [R, C * D], orthonormal rows
     project = standard.T @ (dual @ expand.T).float()  # [F, R]
     tensors = {"feature_mean": mean, "feature_std": std, "project": project, "expand": expand.float()}
-    return LinearEncoder(backbone, tensors | {"offset": offset.reshape(code_set.codes.shape[1:])})
+    return MobileEncoder(copy.deepcopy(backbone), tensors | {"offset": offset.reshape(code_set.codes.shape[1:])})
 
 
 @torch.no_grad()
-def r_squared(encoder: LinearEncoder, code_set: CodeSet, images: npt.NDArray[np.float16], indices: list[int]) -> float:
+def r_squared(encoder: MobileEncoder, code_set: CodeSet, images: npt.NDArray[np.float16], indices: list[int]) -> float:
     """Give the share of the codes' variance that the encoder explains, over all channels and dimensions together."""
     told = torch.cat([encoder.predict(read_images(images, [index])) for index in indices])
     true = code_set.codes[indices]
@@ -111,6 +112,6 @@ def load_lite0(path: Path) -> nn.Module:
     if [tuple(x.shape) for x in source] != [tuple(x.shape) for x in whole.values()]:
         raise ValueError(f"{path}: expected the {len(whole)} tensors of EfficientNet-Lite0 in timm's order")
     named = dict(zip(whole, source, strict=True))
-    backbone = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True)
+    backbone = new_backbone()
     backbone.load_state_dict({name: named[name] for name in backbone.state_dict()})
-    return backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return backbone

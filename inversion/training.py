@@ -12,7 +12,7 @@ files made on another machine differ in bytes, not in quality.
 import argparse
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,17 +21,18 @@ import torch
 from PIL import Image
 
 from inversion.code_set import HELD_PARTS, CodeSet, draw_code_set, render
-from inversion.encoder import N_FEATURES, LinearEncoder, load_encoder, pooled_features, save_encoder
+from inversion.encoder import N_FEATURES, load_encoder, save_encoder
 from inversion.fit_encoder import EncoderFit, fit_encoder, image_features, load_lite0, r_squared
 from inversion.fit_head import HeadFit, fit_head, head_psnr_db, start_direct
 from inversion.head import COARSE, FINE, HeadPlan, Sketch, load_head, save_head, start_head
 from inversion.memory import keep_freed_memory
 from inversion.mobile import MobileGenerator, load_mobile
 from inversion.perceptual import load_stlpips
-from inversion.tune_encoder import DrawnFaces, EncoderTuning, Photographs, tune_encoder
+from inversion.tune_encoder import DrawnFaces, EncoderTuning, tune_encoder
 
 HEAD_FILES = {FINE.name: "mobile_head.safetensors", COARSE.name: "mobile_head_coarse.safetensors"}
 ENCODER_FILE = "mobile_encoder.safetensors"
+PARTS = ("heads", "encoder")
 
 OnProgress = Callable[[str, int, int], None]
 Facts = dict[str, object]
@@ -90,9 +91,10 @@ def make_assets(
     work: Path,
     out: Path,
     settings: TrainingSettings,
+    parts: Sequence[str] = PARTS,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Facts]:
-    """Fit and write all files.
+    """Fit and write the files.
 
     Parameters
     ----------
@@ -106,6 +108,8 @@ def make_assets(
         Folder for the files.
     settings
         Sizes, rates and seeds.
+    parts
+        ``heads``, ``encoder`` or both; the encoder alone is tuned through the coarse head that ``out`` holds.
     on_progress
         Called with (what, done, total).
 
@@ -123,8 +127,11 @@ def make_assets(
     shared: Facts = {"generator_sha256": generator.weights_sha256, "torch": torch.__version__}
     shared |= {"n_fit": settings.n_fit, "n_held": settings.n_held, "seed": settings.seed}
     job = _Job(generator, code_set, images, work, out, settings, shared, on_progress)
-    facts = {HEAD_FILES[plan.name]: _make_head(job, plan) for plan in (FINE, COARSE)}
-    facts[ENCODER_FILE] = _make_encoder(job, sources)
+    facts: dict[str, Facts] = {}
+    if "heads" in parts:
+        facts |= {HEAD_FILES[plan.name]: _make_head(job, plan) for plan in (FINE, COARSE)}
+    if "encoder" in parts:
+        facts[ENCODER_FILE] = _make_encoder(job, sources)
     return facts
 
 
@@ -170,14 +177,14 @@ def _make_encoder(job: _Job, sources: Sources) -> Facts:
     _run(image_features(backbone, job.images, features), "features", len(features), job.on_progress)
     encoder = fit_encoder(backbone, features, code_set, settings.encoder)
     files = [] if sources.faces is None else face_files(sources.faces)[: settings.n_photographs]
-    photographs = _photographs(encoder, files) if files else None
+    photographs = _photographs(files) if files else None
     coarse = load_head(job.out / HEAD_FILES[COARSE.name])
     steps = tune_encoder(
         encoder,
         generator=job.generator,
         sketch=Sketch(job.generator, coarse),
         perceptual=load_stlpips(sources.distance, net="alex"),
-        drawn=DrawnFaces(job.images, features, code_set.codes, code_set.fitted()),
+        drawn=DrawnFaces(job.images, code_set.codes, code_set.fitted()),
         photographs=photographs,
         settings=settings.tuning,
         checkpoint=job.checkpoint("encoder", (settings.encoder, settings.tuning, len(files))),
@@ -187,7 +194,7 @@ def _make_encoder(job: _Job, sources: Sources) -> Facts:
     facts["n_photographs"] = len(files)
     path = job.out / ENCODER_FILE
     save_encoder(encoder, path, facts=facts)
-    encoder = load_encoder(path, backbone=backbone)
+    encoder = load_encoder(path)
     held = {kind: code_set.held(kind) for kind in HELD_PARTS}
     facts["r_squared"] = {k: round(r_squared(encoder, code_set, job.images, i), 4) for k, i in held.items()}
     save_encoder(encoder, path, facts=facts)
@@ -199,16 +206,12 @@ def face_files(folder: Path) -> list[Path]:
     return sorted(f for f in folder.iterdir() if f.suffix.lower() in {".jpg", ".jpeg", ".png"})
 
 
-@torch.no_grad()
-def _photographs(encoder: LinearEncoder, files: list[Path]) -> Photographs:
+def _photographs(files: list[Path]) -> torch.Tensor:
+    """Aligned faces, uint8 [P, 3, 256, 256]."""
     images = torch.from_numpy(np.stack([np.asarray(Image.open(f).convert("RGB")) for f in files])).permute(0, 3, 1, 2)
     if images.shape[2:] != (256, 256):
         raise ValueError(f"expected aligned faces of 256 x 256 px, got {list(images.shape[2:])}")
-    features, mirrored = (
-        torch.cat([pooled_features(encoder.backbone, batch.float() / 127.5 - 1) for batch in side.split(16)])
-        for side in (images, images.flip(-1))
-    )
-    return Photographs(images.contiguous(), features, mirrored)
+    return images.contiguous()
 
 
 def _run(counts: Iterator[int], what: str, total: int, on_progress: OnProgress | None) -> None:
@@ -236,6 +239,7 @@ def main() -> None:
     defaults = TrainingSettings()
     parser.add_argument("--n-codes", type=int, default=defaults.n_fit, help="codes to fit on")
     parser.add_argument("--n-photographs", type=int, default=defaults.n_photographs, help="the first so many by name")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to make")
     told = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     keep_freed_memory()
@@ -247,6 +251,7 @@ def main() -> None:
         work=told.work,
         out=told.out,
         settings=TrainingSettings(n_fit=told.n_codes, n_photographs=told.n_photographs),
+        parts=told.parts,
         on_progress=_log_progress,
     )
     for name, written in facts.items():

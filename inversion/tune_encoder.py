@@ -1,13 +1,13 @@
 """Tune the encoder by what its codes draw, from its closed-form start: the in-domain training.
 
-The closed form (`inversion.fit_encoder`) makes codes right on average; what counts is the image. Here both factors of
-its map are trained by Adam so that the generator's image of the code resembles the face:
+The closed form (`inversion.fit_encoder`) makes codes right on average; what counts is the image. Here the map and all
+but the first stages of its network are trained by Adam so that the generator's image of the code resembles the face:
 
     distance(image(w), x) + mse(image(w), x) + 0.001 |w - mean|^2 + 0.02 |w - w_true|^2,   lengths in std_w,
 
 the last term for drawn faces only, whose codes are known (Zhu et al., "In-Domain GAN Inversion", ECCV 2020, train
-theirs on the image and perceptual terms with a discriminator beside). The backbone stays as it is, so each face passes
-it once. Images come from a light head (`inversion.head`), whose error the drawn faces' known codes keep in check.
+theirs on the image and perceptual terms with a discriminator beside). Images come from a light head
+(`inversion.head`), whose error the drawn faces' known codes keep in check.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from inversion.encoder import LinearEncoder
+from inversion.encoder import MobileEncoder
 from inversion.generator import Generator
 from inversion.head import Sketch
 from inversion.perceptual import PerceptualDistance
@@ -31,6 +31,9 @@ from inversion.perceptual import PerceptualDistance
 CHECKPOINT_STEPS = 100
 #: The perceptual distance is taken at this size: a quarter of the cost of 256 px.
 DISTANCE_PX = 128
+#: Lite0's stages before this one keep their weights: they see edges and colours, and a backward pass through their
+#: large maps would cost as much as through all others.
+FIRST_TUNED_STAGE = 2
 
 
 @dataclass(frozen=True)
@@ -44,37 +47,23 @@ class EncoderTuning:
     n_photographs, n_drawn
         Faces of either kind in a step; without photographs all are drawn ones.
     learning_rate
-        Peak rate, in standard deviations of each factor's entries.
+        Peak rate of the map, in standard deviations of each factor's entries.
+    backbone_rate
+        Peak rate of the network's weights.
     code_weight, prior_weight
         Of the distance from the known code and from the mean code.
     seed
         Order of the faces.
     """
 
-    n_steps: int = 900
+    n_steps: int = 1800
     n_photographs: int = 6
     n_drawn: int = 2
     learning_rate: float = 0.01
+    backbone_rate: float = 4e-4
     code_weight: float = 0.02
     prior_weight: float = 0.001
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """Aligned faces to train on.
-
-    Attributes
-    ----------
-    images
-        uint8 [P, 3, 256, 256].
-    features, mirrored
-        float32 [P, F]: pooled features of the faces and of their mirror images.
-    """
-
-    images: Tensor
-    features: Tensor
-    mirrored: Tensor
 
 
 @dataclass(frozen=True)
@@ -85,8 +74,6 @@ class DrawnFaces:
     ----------
     images
         Array file [M, 3, 256, 256], not clipped.
-    features
-        float32 [M, F].
     codes
         float32 [M, C, D].
     rows
@@ -94,43 +81,44 @@ class DrawnFaces:
     """
 
     images: npt.NDArray[np.float16]
-    features: Tensor
     codes: Tensor
     rows: list[int]
 
 
 def tune_encoder(
-    encoder: LinearEncoder,
+    encoder: MobileEncoder,
     *,
     generator: Generator,
     sketch: Sketch,
     perceptual: PerceptualDistance,
     drawn: DrawnFaces,
-    photographs: Photographs | None,
+    photographs: Tensor | None,
     settings: EncoderTuning,
     checkpoint: Path | None = None,
 ) -> Iterator[tuple[int, float]]:
-    """Train ``encoder``'s map in place; yields after each step its number, from 1, and the loss.
+    """Train ``encoder`` in place; yields after each step its number, from 1, and the loss.
 
-    What a step draws depends on the seed and its number alone, so a training that was stopped goes on from its
-    checkpoint as if it had not been.
+    ``photographs`` are aligned faces, uint8 [P, 3, 256, 256]; half of those in a step are mirrored. What a step draws
+    depends on the seed and its number alone, so a training that was stopped goes on from its checkpoint as if it had
+    not been.
     """
     factors = [encoder.project, encoder.expand, encoder.offset]
     sizes = [float(f.std()) for f in factors[:2]] + [0.1 * float(generator.std_w.mean())]
-    for factor in factors:
-        factor.requires_grad_(True)
-    adam = torch.optim.Adam(
-        [{"params": [f], "size": s} for f, s in zip(factors, sizes, strict=True)], betas=(0.9, 0.99)
-    )
-    first = _resume(checkpoint, factors, adam)
+    stages = list(encoder.backbone.get_submodule("blocks").children())[FIRST_TUNED_STAGE:]
+    weights = [parameter for stage in stages for parameter in stage.parameters()]
+    tuned: list[Tensor] = [*factors, *weights]
+    for tensor in tuned:
+        tensor.requires_grad_(True)
+    groups = [{"params": [f], "peak": settings.learning_rate * s} for f, s in zip(factors, sizes, strict=True)]
+    adam = torch.optim.Adam([*groups, {"params": weights, "peak": settings.backbone_rate}], betas=(0.9, 0.99))
+    first = _resume(checkpoint, tuned, adam)
     for step in range(first, settings.n_steps):
         random = np.random.default_rng([settings.seed, step])
-        faces, features, codes = _draw_batch(encoder, drawn, photographs, settings, random)
+        faces, codes = _draw_batch(drawn, photographs, settings, random)
         for group in adam.param_groups:
-            group["lr"] = settings.learning_rate * group["size"] * _rate(step, settings.n_steps)
-        w_plus = encoder.codes_of(features)
-        image = sketch(w_plus)
-        loss = _image_loss(image, faces, perceptual)
+            group["lr"] = group["peak"] * _rate(step, settings.n_steps)
+        w_plus = encoder(faces)
+        loss = _image_loss(sketch(w_plus), faces, perceptual)
         loss = loss + settings.prior_weight * ((w_plus - generator.mean_w) / generator.std_w).square().mean()
         away = (w_plus[len(w_plus) - len(codes) :] - codes) / generator.std_w
         loss = loss + settings.code_weight * away.square().mean()
@@ -139,11 +127,10 @@ def tune_encoder(
         adam.step()
         if checkpoint is not None and ((step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == settings.n_steps):
             part = checkpoint.with_suffix(".part")
-            torch.save({"step": step + 1, "factors": factors, "adam": adam.state_dict()}, part)
+            torch.save({"step": step + 1, "tuned": tuned, "adam": adam.state_dict()}, part)
             part.replace(checkpoint)
         yield step + 1, loss.item()
-    for factor in factors:
-        factor.requires_grad_(False)
+    encoder.requires_grad_(False)
 
 
 def _image_loss(image: Tensor, faces: Tensor, perceptual: PerceptualDistance) -> Tensor:
@@ -156,27 +143,18 @@ def _image_loss(image: Tensor, faces: Tensor, perceptual: PerceptualDistance) ->
 
 
 def _draw_batch(
-    encoder: LinearEncoder,
-    drawn: DrawnFaces,
-    photographs: Photographs | None,
-    settings: EncoderTuning,
-    random: np.random.Generator,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces [B, 3, 256, 256] in [-1, 1], standardised features [B, F], and the codes of the drawn ones, the last."""
+    drawn: DrawnFaces, photographs: Tensor | None, settings: EncoderTuning, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Faces [B, 3, 256, 256] in [-1, 1] and the codes of the drawn ones, the last."""
     n_drawn = settings.n_drawn if photographs is not None else settings.n_drawn + settings.n_photographs
     rows = random.choice(drawn.rows, n_drawn, replace=False).tolist()
     faces = [torch.from_numpy(drawn.images[r].astype(np.float32)).clamp(-1, 1) for r in rows]
-    features = [drawn.features[r] for r in rows]
     if photographs is not None:
-        chosen = random.choice(len(photographs.images), settings.n_photographs, replace=False).tolist()
-        mirror = (random.random(settings.n_photographs) < 0.5).tolist()
-        images = [
-            photographs.images[i].flip(-1) if m else photographs.images[i] for i, m in zip(chosen, mirror, strict=True)
-        ]
-        faces = [image.float() / 127.5 - 1 for image in images] + faces
-        pairs = zip(chosen, mirror, strict=True)
-        features = [(photographs.mirrored if m else photographs.features)[i] for i, m in pairs] + features
-    return torch.stack(faces), encoder.standardise(torch.stack(features)), drawn.codes[rows]
+        chosen = random.choice(len(photographs), settings.n_photographs, replace=False).tolist()
+        mirrored = (random.random(settings.n_photographs) < 0.5).tolist()
+        pairs = zip(chosen, mirrored, strict=True)
+        faces = [(photographs[i].flip(-1) if m else photographs[i]).float() / 127.5 - 1 for i, m in pairs] + faces
+    return torch.stack(faces), drawn.codes[rows]
 
 
 def _rate(step: int, n_steps: int) -> float:
@@ -184,12 +162,12 @@ def _rate(step: int, n_steps: int) -> float:
     return min(1.0, (step + 1) / 20) * 0.5 * (1.0 + math.cos(math.pi * step / n_steps))
 
 
-def _resume(checkpoint: Path | None, factors: list[Tensor], adam: torch.optim.Adam) -> int:
+def _resume(checkpoint: Path | None, tuned: list[Tensor], adam: torch.optim.Adam) -> int:
     if checkpoint is None or not checkpoint.is_file():
         return 0
     state = torch.load(checkpoint, weights_only=True)
     with torch.no_grad():
-        for factor, stored in zip(factors, state["factors"], strict=True):
-            factor.copy_(stored)
+        for tensor, stored in zip(tuned, state["tuned"], strict=True):
+            tensor.copy_(stored)
     adam.load_state_dict(state["adam"])
     return int(state["step"])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-from embeddings.networks import load_features_backbone
 from inversion.e4e import E4eEncoder, E4eWeightsError, check_mean, load_e4e
 from inversion.encoder import load_encoder
 from inversion.generator import Generator
@@ -22,7 +21,6 @@ from pipeline.errors import UserError
 from pipeline.params import ENCODER_OF, Invert
 
 E4E = "e4e-ffhq-encode"
-_BACKBONE = "tf_efficientnet_lite0"
 #: Registered name -> side of the images.
 _STYLEGAN2_PX = {f"stylegan2-ffhq-{px}": px for px in (256, 512, 1024)}
 log = logging.getLogger("latentforensics")
@@ -66,7 +64,7 @@ def needed_sets(wanted: Invert) -> list[str]:
             "mobile-ffhq-1024",
             "mobile-head",
             "mobile-head-coarse",
-            *(["mobile-encoder", _BACKBONE] if _encoder(wanted) else []),
+            *(["mobile-encoder"] if _encoder(wanted) else []),
         ]
     return [wanted.generator, *([E4E] if _encoder(wanted) else [])]
 
@@ -99,10 +97,7 @@ def _mobile(wanted: Invert, device: str, bf16: bool, allow_noncommercial: bool) 
     half = load_mobile(files["mobile-ffhq-1024"], device=device, dtype=torch.bfloat16) if bf16 else None
     encoder = None
     if _encoder(wanted):
-        backbone = load_features_backbone(_BACKBONE, files[_BACKBONE], device=device)
-        encoder = load_encoder(
-            files["mobile-encoder"], backbone=backbone, device=device, generator_sha256=exact.weights_sha256
-        )
+        encoder = load_encoder(files["mobile-encoder"], device=device, generator_sha256=exact.weights_sha256)
     head, coarse = (
         Sketch(half or exact, load_head(files[name], device=device, generator_sha256=exact.weights_sha256))
         for name in ("mobile-head", "mobile-head-coarse")

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from embeddings.architectures import FEATURE_MODES, FeatureMode
-from embeddings.efficientnet import Embedder, load_embedder, load_features_backbone
+from embeddings.efficientnet import Embedder, load_embedder
 from embeddings.weights import PACKAGED, WeightsError, packaged_path, read_state_dict, to_timm_names
 
 LITE0 = "tf_efficientnet_lite0"
@@ -190,27 +190,6 @@ def test_other_settings_are_refused(options: dict[str, object], message: str) ->
 def test_batch_size_is_checked_before_any_work(stages: Embedder, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
         stages.embed_batches(images, batch_size=0)
-
-
-def test_features_backbone_is_the_same_network(
-    reference: torch.nn.Module, images: np.ndarray, stages: Embedder
-) -> None:
-    backbone = load_features_backbone(LITE0, packaged_path(LITE0))
-    x = stages.preprocess(images[:1])
-    seen = []
-    taps = [
-        reference.get_submodule(f"blocks.{i}").register_forward_hook(lambda _m, _i, y: seen.append(y))
-        for i in (0, 1, 2, 4, 6)
-    ]
-    with torch.inference_mode():
-        maps = backbone(x)
-        reference(x)
-    for tap in taps:
-        tap.remove()
-    assert [m.shape[1] for m in maps] == [16, 24, 40, 112, 320]
-    for got, expected in zip(maps, seen, strict=True):
-        torch.testing.assert_close(got, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
-    assert not any(p.requires_grad for p in backbone.parameters())
 
 
 # --- weights ---------------------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inversion.codes import draw_codes
-from inversion.encoder import LinearEncoder, load_encoder
+from inversion.encoder import MobileEncoder, load_encoder
 from inversion.head import Sketch, load_head
 from inversion.mobile import MobileGenerator
 from inversion.optimise import InversionResult, InversionSettings, invert
@@ -23,8 +23,8 @@ def head(mobile: MobileGenerator) -> Sketch:
 
 
 @pytest.fixture(scope="module")
-def encoder(lite0: nn.Module) -> LinearEncoder:
-    return load_encoder(ASSETS / "mobile_encoder.safetensors", backbone=lite0)
+def encoder() -> MobileEncoder:
+    return load_encoder(ASSETS / "mobile_encoder.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def targets(mobile: MobileGenerator) -> Tensor:
 
 @pytest.fixture(scope="module")
 def found(
-    targets: Tensor, mobile: MobileGenerator, head: Sketch, encoder: LinearEncoder, alex: PerceptualDistance
+    targets: Tensor, mobile: MobileGenerator, head: Sketch, encoder: MobileEncoder, alex: PerceptualDistance
 ) -> InversionResult:
     return invert(targets, generator=mobile, head=head, encoder=encoder, perceptual=alex, settings=SETTINGS)
 
