@@ -4,8 +4,9 @@ Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 202
 published `projector.py` of stylegan2-ada-pytorch runs it: one code in W for all channels, from the mean; Adam (0.9,
 0.999) at rate 0.1 with linear warm-up over 5 % and cosine fall over the last 25 % of the steps; Gaussian noise on the
 code, of deviation 0.05 times the spread of W, falling to nothing quadratically over the first 75 %; the loss is the
-perceptual distance alone. The last code is taken. The image is made at full size and reduced by area, as there. Noise inputs, which the original optimises beside the code, are fixed
-in our generators, so neither they nor their regularisation appear.
+perceptual distance alone. The last code is taken. The image is made at full size and reduced by area, as there. Noise
+inputs, which the original optimises beside the code, are fixed in our generators, so neither they nor their
+regularisation appear.
 """
 
 from __future__ import annotations
