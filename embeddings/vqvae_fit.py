@@ -1,8 +1,10 @@
 """Fit a VQ-VAE-2 to images: Adam for the network, moving averages for the codebooks.
 
 Left to itself the top level dies: a code or two in use, and the bottom level, nearer to the image and quicker to learn,
-does all the work. Three things keep it alive. Both levels start with vectors of deviation 1, the top level learns alone
-for a while, and codebooks are filled anew from the batch for as long as vectors move faster than averages follow.
+does all the work. Four things keep it alive. Both levels start with vectors of deviation 1, the top level learns alone
+for a while, codebooks are filled anew from the batch for as long as vectors move faster than averages follow, and to
+the end a quarter of the windows are decoded from the top level alone (nested dropout; Rippel, Gelbart and Adams,
+"Learning ordered representations with nested dropout", ICML 2014).
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from embeddings.vqvae import STRIDE_PX, VqVae2
 CHECKPOINT_STEPS = 200
 # The first steps decode the top level alone; of short fits a quarter.
 _TOP_ALONE_STEPS = 300
+# After that this share of the windows still is.
+_TOP_ALONE_SHARE = 0.25
 # Codebooks are filled anew every so many steps, for the first so many.
 _FILL_EVERY, _FILL_STEPS = 10, 1000
 # After that codes that get less than this share of an even share are moved, until the rate falls low.
@@ -122,7 +126,7 @@ def fit_vqvae(
 
 
 def _learn(model: VqVae2, optimiser: torch.optim.Adam, windows: Tensor, settings: VqVaeFit, step: int) -> float:
-    """One step of network and codebooks on ``windows``; the mean squared error before it."""
+    """One step of network and codebooks on ``windows``; the mean squared error before it (of windows of both levels)."""
     top_alone = min(_TOP_ALONE_STEPS, settings.n_steps // 4)
     both = step >= top_alone
     with torch.autocast(windows.device.type, torch.bfloat16, enabled=settings.bf16):
@@ -133,17 +137,19 @@ def _learn(model: VqVae2, optimiser: torch.optim.Adam, windows: Tensor, settings
             _standardise(model.quantize_conv_b, model.encode(windows).bottom_vectors)
             _fill(model.quantize_b, model.encode(windows).bottom_vectors, settings, step)
         code = model.encode(windows)
-        made = model.decode(code.top, code.bottom if both else torch.zeros_like(code.bottom))
-    error = (made.float() - windows).square().mean()
+        n_top_alone = math.ceil(_TOP_ALONE_SHARE * len(windows)) if both else len(windows)
+        bottom = torch.cat([torch.zeros_like(code.bottom[:n_top_alone]), code.bottom[n_top_alone:]])
+        made = model.decode(code.top, bottom)
+    errors = (made.float() - windows).square().mean(dim=(1, 2, 3))  # [N]
     commitment = code.top_commitment + (code.bottom_commitment if both else 0)
     optimiser.zero_grad()
-    (error + settings.commitment * commitment).backward()
+    (errors.mean() + settings.commitment * commitment).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
     _move(model.quantize_t, code.top_vectors.detach(), code.top_indices, settings, step)
     if both:
         _move(model.quantize_b, code.bottom_vectors.detach(), code.bottom_indices, settings, step)
-    return error.item()
+    return errors[n_top_alone if both and n_top_alone < len(errors) else 0 :].mean().item()
 
 
 def _windows(images: ImageSource, indices: list[int], settings: VqVaeFit, step: int) -> Tensor:
