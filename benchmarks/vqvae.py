@@ -21,7 +21,7 @@ from embeddings.quantise import perplexity
 from embeddings.vqvae_codec import load_codec
 from inversion.perceptual import load_stlpips
 from pipeline import weights
-from pipeline.stages.codes import WEIGHTS
+from pipeline.stages.codecs import WEIGHTS
 
 _BATCH = 4
 
