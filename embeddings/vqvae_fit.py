@@ -126,7 +126,7 @@ def fit_vqvae(
 
 
 def _learn(model: VqVae2, optimiser: torch.optim.Adam, windows: Tensor, settings: VqVaeFit, step: int) -> float:
-    """One step of network and codebooks on ``windows``; the mean squared error before it (of windows of both levels)."""
+    """One step of network and codebooks on ``windows``; the mean squared error before it, where both levels serve."""
     top_alone = min(_TOP_ALONE_STEPS, settings.n_steps // 4)
     both = step >= top_alone
     with torch.autocast(windows.device.type, torch.bfloat16, enabled=settings.bf16):
