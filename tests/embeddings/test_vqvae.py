@@ -292,6 +292,22 @@ def test_neither_level_dies(tmp_path: Path) -> None:
     assert perplexity(code.bottom_indices) > 8
 
 
+def test_some_windows_are_decoded_from_the_top_level_alone(pictures: Path, monkeypatch) -> None:
+    """Without them a level that both could carry dies after thousands of steps, too long for a test."""
+    seen: list[list[bool]] = []
+    decode = VqVae2.decode
+
+    def watched(model: VqVae2, top: torch.Tensor, bottom: torch.Tensor) -> torch.Tensor:
+        seen.append([bool(b.any()) for b in bottom])
+        return decode(model, top, bottom)
+
+    monkeypatch.setattr(VqVae2, "decode", watched)
+    model = VqVae2(TOY)
+    start_vqvae(model, seed=1)
+    list(fit_vqvae(model, ImageSource(pictures), [0, 1], replace(FIT, n_steps=8)))
+    assert seen == [[False] * 4] * 2 + [[False, True, True, True]] * 6
+
+
 def test_the_trainer_writes_a_file_that_can_be_used(pictures: Path, tmp_path: Path, faces: np.ndarray) -> None:
     out = tmp_path / "out" / "vqvae.safetensors"
     seen = []

@@ -147,7 +147,7 @@ def test_weights_that_cannot_be_used_are_named(tmp_path: Path, content: bytes | 
 def test_the_shipped_weights_serve_where_no_file_is_named(tmp_path: Path) -> None:
     paths = project.make(tmp_path, people=[4, 5], kinds=["real"], spaces=["vqvae"])
     assert [c.state for c in examine(paths) if c.name == "weights vqvae-faces"] == ["note"]
-    project.run(paths, "videos", "faces", "splits", "codes")
+    project.run(paths, "videos", "faces", "codes")
     codes = tables.read_pandas(paths.table("codes"), "codes")
     assert codes["psnr_db"].min() > 25
     top, bottom = VqVaeCodec.split(np.stack(codes["indices"]).astype(np.int16))
