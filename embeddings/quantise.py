@@ -117,3 +117,13 @@ class Quantiser(nn.Module):
         self.embed_avg[:, dead] = drawn.T * count
         self.cluster_size[dead] = count
         return len(dead)
+
+
+def perplexity(indices: Tensor) -> float:
+    """How many codes are in use, counted by how often: exp(-sum p_k log p_k) over the shares p_k in ``indices``.
+
+    1 where all indices (integers of any shape) are one code, K where K codes are equally frequent.
+    """
+    _, counts = indices.unique(return_counts=True)
+    shares = counts.double() / counts.sum()
+    return float(torch.exp(-(shares * shares.log()).sum()))

@@ -101,8 +101,8 @@ class Encoded:
         int64 [N, S / 8, S / 8] and [N, S / 4, S / 4].
     top_vectors, bottom_vectors
         The vectors before they were quantised, for the codebooks to follow.
-    commitment
-        float32 []: summed over both levels.
+    top_commitment, bottom_commitment
+        float32 []: how far the vectors lie from their codes (`embeddings.quantise.Quantiser`).
     """
 
     top: Tensor
@@ -111,7 +111,8 @@ class Encoded:
     bottom_indices: Tensor
     top_vectors: Tensor
     bottom_vectors: Tensor
-    commitment: Tensor
+    top_commitment: Tensor
+    bottom_commitment: Tensor
 
 
 class VqVae2(nn.Module):
@@ -142,11 +143,20 @@ class VqVae2(nn.Module):
             raise ValueError(f"expected images [N, 3, S, S] with S a multiple of {STRIDE_PX}, got {list(images.shape)}")
         features = self.enc_b(images)  # [N, C, S / 4, S / 4]
         top_vectors = self.quantize_conv_t(self.enc_t(features))  # [N, dim, S / 8, S / 8]
-        top, top_loss, top_indices = self.quantize_t(top_vectors)
+        top, top_commitment, top_indices = self.quantize_t(top_vectors)
         seen = torch.cat([self.dec_t(top), features], dim=1)  # [N, dim + C, S / 4, S / 4]
         bottom_vectors = self.quantize_conv_b(seen)
-        bottom, bottom_loss, bottom_indices = self.quantize_b(bottom_vectors)
-        return Encoded(top, bottom, top_indices, bottom_indices, top_vectors, bottom_vectors, top_loss + bottom_loss)
+        bottom, bottom_commitment, bottom_indices = self.quantize_b(bottom_vectors)
+        return Encoded(
+            top=top,
+            bottom=bottom,
+            top_indices=top_indices,
+            bottom_indices=bottom_indices,
+            top_vectors=top_vectors,
+            bottom_vectors=bottom_vectors,
+            top_commitment=top_commitment,
+            bottom_commitment=bottom_commitment,
+        )
 
     def decode(self, top: Tensor, bottom: Tensor) -> Tensor:
         """Images float [N, 3, S, S], not clipped, of quantised vectors as in `Encoded`."""

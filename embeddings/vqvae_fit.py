@@ -1,4 +1,11 @@
-"""Fit a VQ-VAE-2 to images: Adam for the network, moving averages for the codebooks."""
+"""Fit a VQ-VAE-2 to images: Adam for the network, moving averages for the codebooks.
+
+Left to itself the top level dies: a code or two in use, and the bottom level, nearer to the image and quicker to learn,
+does all the work. Four things keep it alive. Both levels start with vectors of deviation 1, the top level learns alone
+for a while, codebooks are filled anew from the batch for as long as vectors move faster than averages follow, and to
+the end a quarter of the windows are decoded from the top level alone (nested dropout; Rippel, Gelbart and Adams,
+"Learning ordered representations with nested dropout", ICML 2014).
+"""
 
 from __future__ import annotations
 
@@ -13,11 +20,18 @@ from torch import Tensor
 
 from embeddings.codec import LEVELS_PER_UNIT, SIZE_PX
 from embeddings.image_source import ImageSource
-from embeddings.vqvae import STRIDE_PX, Encoded, VqVae2
+from embeddings.quantise import Quantiser
+from embeddings.vqvae import STRIDE_PX, VqVae2
 
 CHECKPOINT_STEPS = 200
-# Codes that get less than this share of an even share are moved, every so many steps, until the rate falls low.
-_DEAD_SHARE, _RESTART_STEPS, _RESTART_UNTIL = 0.03, 50, 0.8
+# The first steps decode the top level alone; of short fits a quarter.
+_TOP_ALONE_STEPS = 300
+# After that this share of the windows still is.
+_TOP_ALONE_SHARE = 0.25
+# Codebooks are filled anew every so many steps, for the first so many.
+_FILL_EVERY, _FILL_STEPS = 10, 1000
+# After that codes that get less than this share of an even share are moved, until the rate falls low.
+_DEAD_SHARE, _RESTART_EVERY, _RESTART_UNTIL = 0.03, 50, 0.8
 
 
 @dataclass(frozen=True)
@@ -98,26 +112,44 @@ def fit_vqvae(
         first = _resume(checkpoint, model, optimiser)
     for step in range(first, settings.n_steps):
         windows = _windows(images, indices, settings, step).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16):
-            if step == 0:
-                _start_codebooks(model, windows, settings.seed)
-            made, code = model(windows)
-        error = (made.float() - windows).square().mean()
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * _rate(step, settings.n_steps)
-        optimiser.zero_grad()
-        (error + settings.commitment * code.commitment).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        _move_codebooks(model, code, settings, step)
-        if not math.isfinite(error.item()):
+        error = _learn(model, optimiser, windows, settings, step)
+        if not math.isfinite(error):
             raise FloatingPointError(f"step {step + 1}: the loss is not a number; lower the learning rate")
         if checkpoint is not None and (step + 1) % CHECKPOINT_STEPS == 0:
             part = checkpoint.with_suffix(".part")
             torch.save({"step": step + 1, "model": model.state_dict(), "optimiser": optimiser.state_dict()}, part)
             part.replace(checkpoint)
-        yield step + 1, error.item()
+        yield step + 1, error
     model.eval().requires_grad_(False)
+
+
+def _learn(model: VqVae2, optimiser: torch.optim.Adam, windows: Tensor, settings: VqVaeFit, step: int) -> float:
+    """One step of network and codebooks on ``windows``; the mean squared error before it, where both levels serve."""
+    top_alone = min(_TOP_ALONE_STEPS, settings.n_steps // 4)
+    both = step >= top_alone
+    with torch.autocast(windows.device.type, torch.bfloat16, enabled=settings.bf16):
+        if step == 0:
+            _standardise(model.quantize_conv_t, model.encode(windows).top_vectors)
+            _fill(model.quantize_t, model.encode(windows).top_vectors, settings, step)
+        if step == top_alone:
+            _standardise(model.quantize_conv_b, model.encode(windows).bottom_vectors)
+            _fill(model.quantize_b, model.encode(windows).bottom_vectors, settings, step)
+        code = model.encode(windows)
+        n_top_alone = math.ceil(_TOP_ALONE_SHARE * len(windows)) if both else len(windows)
+        bottom = torch.cat([torch.zeros_like(code.bottom[:n_top_alone]), code.bottom[n_top_alone:]])
+        made = model.decode(code.top, bottom)
+    errors = (made.float() - windows).square().mean(dim=(1, 2, 3))  # [N]
+    commitment = code.top_commitment + (code.bottom_commitment if both else 0)
+    optimiser.zero_grad()
+    (errors.mean() + settings.commitment * commitment).backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    _move(model.quantize_t, code.top_vectors.detach(), code.top_indices, settings, step)
+    if both:
+        _move(model.quantize_b, code.bottom_vectors.detach(), code.bottom_indices, settings, step)
+    return errors[n_top_alone if both and n_top_alone < len(errors) else 0 :].mean().item()
 
 
 def _windows(images: ImageSource, indices: list[int], settings: VqVaeFit, step: int) -> Tensor:
@@ -134,26 +166,35 @@ def _windows(images: ImageSource, indices: list[int], settings: VqVaeFit, step: 
     return batch.float() / LEVELS_PER_UNIT - 1
 
 
-def _start_codebooks(model: VqVae2, windows: Tensor, seed: int) -> None:
-    """Fill both codebooks with vectors of the first windows; the bottom ones depend on the top codes."""
-    random = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        model.quantize_t.restart(model.encode(windows).top_vectors, below=math.inf, random=random)
-        model.quantize_b.restart(model.encode(windows).bottom_vectors, below=math.inf, random=random)
+@torch.no_grad()
+def _standardise(layer: torch.nn.Conv2d, vectors: Tensor) -> None:
+    """Scale ``layer`` so that its output ``vectors`` [N, dim, H, W] has mean 0 and deviation 1 in each channel.
+
+    torch's first weights shrink what differs between places in every layer, and biases do not. The top level lies so
+    deep that its vectors deviate by 0.005 about a mean of length 0.7: to the decoder all its codes look alike, it never
+    learns to read them.
+    """
+    mean, deviation = vectors.float().mean((0, 2, 3)), vectors.float().std((0, 2, 3)).clamp(min=1e-6)
+    layer.weight.div_(deviation[:, None, None, None])
+    layer.bias.sub_(mean).div_(deviation)  # type: ignore[union-attr]
 
 
-def _move_codebooks(model: VqVae2, code: Encoded, settings: VqVaeFit, step: int) -> None:
-    levels = (
-        (model.quantize_t, code.top_vectors.detach(), code.top_indices),
-        (model.quantize_b, code.bottom_vectors.detach(), code.bottom_indices),
-    )
-    restart = (step + 1) % _RESTART_STEPS == 0 and step < _RESTART_UNTIL * settings.n_steps
+def _fill(quantiser: Quantiser, vectors: Tensor, settings: VqVaeFit, step: int, *, below: float = math.inf) -> None:
+    """Move codes that get ``below`` so many vectors (all codes by default) onto ``vectors`` [N, dim, H, W]."""
     random = torch.Generator().manual_seed((settings.seed << 32) + step)
-    for quantiser, vectors, indices in levels:
-        quantiser.follow(vectors, indices)
-        if restart:
-            even = indices.numel() / len(quantiser.cluster_size)
-            quantiser.restart(vectors, below=_DEAD_SHARE * even, random=random)
+    quantiser.restart(vectors, below=below, random=random)
+
+
+def _move(quantiser: Quantiser, vectors: Tensor, indices: Tensor, settings: VqVaeFit, step: int) -> None:
+    """One step of a codebook: after the ``vectors`` [N, dim, H, W] of ``indices`` [N, H, W], or filled with them."""
+    quantiser.follow(vectors, indices)
+    done = step + 1
+    if done <= _FILL_STEPS:
+        if done % _FILL_EVERY == 0:
+            _fill(quantiser, vectors, settings, step)
+    elif done % _RESTART_EVERY == 0 and done < _RESTART_UNTIL * settings.n_steps:
+        even = indices.numel() / len(quantiser.cluster_size)
+        _fill(quantiser, vectors, settings, step, below=_DEAD_SHARE * even)
 
 
 def _rate(step: int, n_steps: int) -> float:

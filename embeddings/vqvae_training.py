@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from embeddings.image_source import ImageSource
+from embeddings.quantise import perplexity
 from embeddings.vqvae import VqVae2, VqVaeSize
 from embeddings.vqvae_codec import VqVaeCodec, load_codec
 from embeddings.vqvae_fit import VqVaeFit, fit_vqvae, start_vqvae
@@ -65,7 +66,8 @@ def train(
     Returns
     -------
     dict
-        What was written into the file's metadata: settings, ``psnr_db`` and ``used_codes`` on the images kept out.
+        What was written into the file's metadata: settings, and ``psnr_db``, ``used_codes`` and ``perplexity`` on the
+        images kept out.
 
     Raises
     ------
@@ -94,14 +96,15 @@ def train(
 
 
 def _measure(codec: VqVaeCodec, images: ImageSource, held: range) -> Facts:
-    """Median PSNR of reconstructions, and how many codes of each level occur at all."""
+    """Median PSNR of reconstructions, and of each level how many codes occur at all and their perplexity."""
     coded = [codec.code(images.read([index])) for index in held]
     indices = np.concatenate([c.indices for c in coded if c.indices is not None])
-    top, bottom = codec.split(indices)
+    levels = dict(zip(("top", "bottom"), codec.split(indices), strict=True))
     psnr_db = np.concatenate([c.psnr_db for c in coded])
     return {
         "psnr_db": round(float(np.median(psnr_db)), 2),
-        "used_codes": {"top": len(np.unique(top)), "bottom": len(np.unique(bottom))},
+        "used_codes": {level: len(np.unique(found)) for level, found in levels.items()},
+        "perplexity": {level: round(perplexity(torch.from_numpy(found)), 1) for level, found in levels.items()},
     }
 
 

@@ -129,6 +129,8 @@ def needed_weights(settings: Params) -> list[str]:
         names += perceptual.weight_sets(perceptual.resolve(settings.invert.perceptual))
     if "efficientnet" in settings.spaces and settings.embed.weights_file is None:
         names += [settings.embed.network] if settings.embed.network in weights.REGISTRY else []
+    if "vqvae" in settings.spaces and settings.codes.vqvae.weights_file is None:
+        names.append("vqvae-faces")
     if settings.faces.detector == "mtcnn" and settings.faces.crop != "whole":
         names.append("mtcnn")
     return list(dict.fromkeys(names))
@@ -148,9 +150,8 @@ def _weights(settings: Params) -> Iterator[Check]:
         finding = f"faces.size_px is {settings.faces.size_px}; 'wplus' needs {GENERATOR_COMPARED_PX}"
         yield Check("faces", "MISSING", finding)
     file = settings.codes.vqvae.weights_file
-    if "vqvae" in settings.spaces and (file is None or not file.is_file()):
-        finding = "codes.vqvae.weights_file names no file" if file is None else f"{file} is not there"
-        yield Check("weights vqvae", "MISSING", f"{finding}; `python -m embeddings.vqvae_training --help` makes one")
+    if "vqvae" in settings.spaces and file is not None and not file.is_file():
+        yield Check("weights codes.vqvae.weights_file", "MISSING", f"{file} is not there")
     if "efficientnet" not in settings.spaces:
         return
     file = settings.embed.weights_file

@@ -176,6 +176,25 @@ _register(
     ),
 )
 
+_register(
+    WeightSet(
+        name="vqvae-faces",
+        what="VQ-VAE-2 of two levels, 512 codes each, faces of 256 px",
+        package=None,
+        source="this repository, made by `python -m embeddings.vqvae_training`",
+        licence="fitted to the images of mobile-ffhq-1024, so under its terms: " + _STYLEGAN_TERMS,
+        commercial_use=False,
+        paper="Razavi, van den Oord and Vinyals 2019, VQ-VAE-2",
+        files=(
+            WeightFile(
+                "embeddings/assets/vqvae.safetensors",
+                1288742,
+                "86766a01a2c5e3fce7633e8ba522be1ee23548fe14e7c9ef5fa06de710ce1864",
+            ),
+        ),
+    ),
+)
+
 _NVIDIA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
 
 # NVIDIA publishes neither sizes nor hashes of these files.

@@ -54,11 +54,6 @@ def fit_pca(current: Run, batches: FaceBatches, chosen: set[str] | None, shards:
 def vqvae_file(current: Run, paths: Paths) -> Path:
     """The user's file, or the one of this repository."""
     named = current.params.codes.vqvae.weights_file
-    if named is None and WEIGHTS not in weights.REGISTRY:
-        raise UserError(
-            "codes: no VQ-VAE-2 weights come with this version; make some (`python -m embeddings.vqvae_training -h`) "
-            "or take a checkpoint of rosinality/vq-vae-2-pytorch, and name the file in codes.vqvae.weights_file"
-        )
     if named is None:
         return weights.require(WEIGHTS, allow_noncommercial=current.params.weights.allow_noncommercial)
     file = paths.root / Path(named)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from embeddings.quantise import DECAY, EPSILON, Quantiser
+from embeddings.quantise import DECAY, EPSILON, Quantiser, perplexity
 
 
 @pytest.fixture
@@ -92,3 +92,10 @@ def test_unused_codes_are_moved_onto_vectors(quantiser: Quantiser) -> None:
     kept = [0, 2, 3, 5, 6]
     assert torch.equal(quantiser.embed[:, kept], before[:, kept])
     assert quantiser.restart(x, below=0.1, random=torch.Generator()) == 0
+
+
+def test_perplexity_counts_codes_by_how_often_they_occur() -> None:
+    assert perplexity(torch.full((2, 3, 4), 7)) == pytest.approx(1)
+    assert perplexity(torch.arange(50).reshape(5, 10) * 3) == pytest.approx(50)
+    # Shares 1/2, 1/4, 1/4: entropy 1.5 ln 2.
+    assert perplexity(torch.tensor([1, 1, 5, 9])) == pytest.approx(2**1.5)

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from embeddings import vqvae_training
 from embeddings.codec import to_unit
 from embeddings.image_source import ImageSource
+from embeddings.quantise import perplexity
 from embeddings.vqvae import VqVae2, VqVaeSize
 from embeddings.vqvae_codec import CodeFeatures, load_codec
 from embeddings.vqvae_fit import VqVaeFit, fit_vqvae, start_vqvae
@@ -276,6 +277,37 @@ def test_the_loss_falls_and_a_stopped_fit_ends_the_same(pictures: Path, tmp_path
         torch.testing.assert_close(again.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)
 
 
+def test_neither_level_dies(tmp_path: Path) -> None:
+    """A short fit reaches 5 and 14 of 32 codes; a level that died would have a perplexity of 1 to 2."""
+    coarse = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), dtype=np.uint8)
+    smooth = np.stack([np.asarray(Image.fromarray(c).resize((256, 256), Image.Resampling.BICUBIC)) for c in coarse])
+    np.save(tmp_path / "smooth.npy", smooth)
+    model = VqVae2(TOY)
+    start_vqvae(model, seed=1)
+    images = ImageSource(tmp_path / "smooth.npy")
+    for _ in fit_vqvae(model, images, [0, 1, 2], replace(FIT, learning_rate=3e-3)):
+        pass
+    code = model.encode(torch.from_numpy(to_unit(smooth)).movedim(-1, 1))
+    assert perplexity(code.top_indices) > 3
+    assert perplexity(code.bottom_indices) > 8
+
+
+def test_some_windows_are_decoded_from_the_top_level_alone(pictures: Path, monkeypatch) -> None:
+    """Without them a level that both could carry dies after thousands of steps, too long for a test."""
+    seen: list[list[bool]] = []
+    decode = VqVae2.decode
+
+    def watched(model: VqVae2, top: torch.Tensor, bottom: torch.Tensor) -> torch.Tensor:
+        seen.append([bool(b.any()) for b in bottom])
+        return decode(model, top, bottom)
+
+    monkeypatch.setattr(VqVae2, "decode", watched)
+    model = VqVae2(TOY)
+    start_vqvae(model, seed=1)
+    list(fit_vqvae(model, ImageSource(pictures), [0, 1], replace(FIT, n_steps=8)))
+    assert seen == [[False] * 4] * 2 + [[False, True, True, True]] * 6
+
+
 def test_the_trainer_writes_a_file_that_can_be_used(pictures: Path, tmp_path: Path, faces: np.ndarray) -> None:
     out = tmp_path / "out" / "vqvae.safetensors"
     seen = []
@@ -286,7 +318,7 @@ def test_the_trainer_writes_a_file_that_can_be_used(pictures: Path, tmp_path: Pa
     assert seen[-1] == (60, 60)
     assert facts["n_fit"] == 4
     assert np.isfinite(facts["psnr_db"])
-    assert 1 <= facts["used_codes"]["top"] <= 16
+    assert 1 <= facts["perplexity"]["top"] <= facts["used_codes"]["top"] <= 16
     assert load_codec(out, features="embedded").code(faces).code.shape == (3, 768)
     with pytest.raises(ValueError, match="more than 6 images"):
         vqvae_training.train(ImageSource(pictures), work=tmp_path, out=out, size=SMALL, settings=FIT, n_held=6)

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from embeddings.image_pca import load_pca
+from embeddings.quantise import perplexity
 from embeddings.vqvae import VqVae2, VqVaeSize
+from embeddings.vqvae_codec import VqVaeCodec
 from embeddings.vqvae_fit import start_vqvae
 from embeddings.vqvae_weights import save_vqvae
 from pipeline import tables
+from pipeline.doctor import examine
 from pipeline.errors import UserError
 from pipeline.ingest.encoding import decode_image
 from pipeline.paths import Paths
@@ -139,3 +142,14 @@ def test_weights_that_cannot_be_used_are_named(tmp_path: Path, content: bytes | 
         project.run(paths, "videos", "faces")
     with pytest.raises(UserError, match=message):
         project.run(paths, "codes")
+
+
+def test_the_shipped_weights_serve_where_no_file_is_named(tmp_path: Path) -> None:
+    paths = project.make(tmp_path, people=[4, 5], kinds=["real"], spaces=["vqvae"])
+    assert [c.state for c in examine(paths) if c.name == "weights vqvae-faces"] == ["note"]
+    project.run(paths, "videos", "faces", "codes")
+    codes = tables.read_pandas(paths.table("codes"), "codes")
+    assert codes["psnr_db"].min() > 25
+    top, bottom = VqVaeCodec.split(np.stack(codes["indices"]).astype(np.int16))
+    assert perplexity(torch.from_numpy(top)) > 50
+    assert perplexity(torch.from_numpy(bottom)) > 100
