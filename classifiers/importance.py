@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils.parallel import Parallel, delayed
 
 from classifiers.bootstrap import draw_groups, interval
 from classifiers.checks import Float32Array, Float64Array, Groups, IntArray, check_features, check_labels, group_codes
@@ -121,8 +122,10 @@ class _Study:
     def row(self, channel: int, X: Float32Array) -> ImportanceRow:
         s = self.settings
         repeats = range(s.n_repeats)
-        true = [self._scores(X, self.y, r) for r in repeats]
-        null = [self._scores(X, self.shuffled[r], r) for r in repeats]
+        # Whole forests side by side: the threads within a small forest cost more than they save.
+        jobs = [delayed(self._scores)(X, y, r) for r in repeats for y in (self.y, self.shuffled[r])]
+        scores = Parallel(n_jobs=s.n_jobs, prefer="threads")(jobs)
+        true, null = scores[::2], scores[1::2]
         once = np.ones((1, self.n_groups), dtype=np.int64)
         rng = np.random.default_rng(s.seed)
         draws = draw_groups(self.n_groups, n_boot=s.n_boot, rng=rng)
@@ -157,7 +160,7 @@ class _Study:
 
 def _forest(settings: ImportanceSettings) -> Callable[[int], Classifier]:
     overrides = {"n_trees": settings.n_trees, "balanced": settings.metric != "accuracy"}
-    return lambda seed: make_model("rf", profile="paper", seed=seed, n_jobs=settings.n_jobs, overrides=overrides)
+    return lambda seed: make_model("rf", profile="paper", seed=seed, n_jobs=1, overrides=overrides)
 
 
 def _units(y: IntArray, group: IntArray, videos: Groups | None) -> IntArray:

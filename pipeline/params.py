@@ -115,7 +115,7 @@ class Invert(_Section):
     # One threshold per metric, for each has its own scale: a number cannot be taken for another metric's.
     poor_above: dict[Metric, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
     precision: Precision
-    batch_size: int = Field(ge=1, le=1024)
+    batch_size: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
     latent: Literal["w+", "w"]
     mse_weight: float = Field(ge=0, le=1000)
     prior_weight: float = Field(ge=0, le=1000)

@@ -11,7 +11,7 @@ from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
 from pipeline.stages.face_batches import FaceBatches
-from pipeline.stages.invert_work import STAGE, Pieces, Task, give_up, load, work
+from pipeline.stages.invert_work import BATCH_SIZES, STAGE, Pieces, Task, give_up, load, work
 
 __all__ = ["STAGE", "run"]
 
@@ -19,7 +19,8 @@ __all__ = ["STAGE", "run"]
 def run(params: Params, paths: Paths) -> None:
     """Write the tables ``wplus``, ``reconstructions`` and ``curves``, a piece of each for a batch of faces."""
     current = STAGE.run(params, paths)
-    batches = FaceBatches(paths.table("faces"), batch_size=current.params.invert.batch_size)
+    wanted = current.params.invert.batch_size
+    batches = FaceBatches(paths.table("faces"), batch_size=BATCH_SIZES[current.device] if wanted == "auto" else wanted)
     if "wplus" not in current.params.spaces or batches.none:
         for name in ("wplus", "reconstructions", "curves"):
             tables.write_rows([], paths.table(name), name=name, meta=current.meta(reason=batches.none))

@@ -34,6 +34,8 @@ STAGE = Stage(
     inputs=("faces",),
 )
 IMAGE_PX = 256
+#: Faces at once by device. On a CPU more cost memory and gain nothing; a GPU wants work, and halves what does not fit.
+BATCH_SIZES = {"cpu": 2, "cuda": 32}
 log = logging.getLogger("latentforensics")
 #: A Dask worker may have several threads; two searches at once would only share cores and memory.
 _ONE_AT_A_TIME = Lock()
