@@ -4,8 +4,9 @@
 
 FOLDER holds aligned 256 px faces that nothing was fitted to. Quality is that of the full generator's image of the code.
 "plain+N" are N plain steps from the mean code (`benchmarks.plain`), "plain@0.03+N" the same at another rate;
-"mean+N" and "encoder+N" our search from either start; "projector+N" NVIDIA's projector (`benchmarks.projector`), one
-face at a time as the original. Each method runs in a process of its own, so that its peak memory is its own.
+"mean+N" and "encoder+N" our search from either start; "projector+N" NVIDIA's projector (`benchmarks.projector`) on
+equal terms, "published+N" the same as published, one face at a time through the full-size image. Each method runs in a
+process of its own, so that its peak memory is its own.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ from pipeline.stages.invert import STAGE
 from pipeline.stages.inverter import Inverter, load_inverter
 
 DEFAULT_METHODS = (
-    *("mean", "encoder", "plain+20", "mean+20", "encoder+20"),
-    *("plain+100", "mean+100", "encoder+100", "projector+100", "projector+300"),
+    *("mean", "encoder", "plain+20", "plain@0.03+20", "mean+20", "encoder+20"),
+    *("plain+100", "plain@0.03+100", "mean+100", "encoder+100", "projector+100", "projector+300", "published+10"),
 )
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
@@ -65,9 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--faces", type=Path, required=True, help="folder of aligned 256 px faces")
     parser.add_argument("--n-faces", type=int, default=20, help="the last so many of them by name")
-    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--methods", nargs="+", default=list(DEFAULT_METHODS))
     asked = parser.parse_args(arguments)
+    if asked.n_faces < 1 or asked.batch_size < 1 or not asked.faces.is_dir():
+        parser.error("expected a folder, at least one face and a batch of at least one")
     files = sorted(f for f in asked.faces.iterdir() if f.suffix.lower() in SUFFIXES)[-asked.n_faces :]
     if not files:
         sys.exit(f"{asked.faces} holds no {', '.join(sorted(SUFFIXES))}")
@@ -115,8 +118,10 @@ def _run(pipe: Any, method: str, files: list[Path], batch_size: int) -> None:
     inverter = load_inverter(current)
     faces = to_unit(np.stack([np.asarray(Image.open(f).convert("RGB")) for f in files])).to(current.device)
     _codes(method, faces[:1], inverter, warm_up=True)
+    _finish(current.device)
     started_s = time.perf_counter()
     codes = torch.cat([_codes(method, batch, inverter) for batch in faces.split(batch_size)])
+    _finish(current.device)
     seconds = time.perf_counter() - started_s
     if current.device == "cuda":
         peak = torch.cuda.max_memory_allocated()
@@ -127,17 +132,31 @@ def _run(pipe: Any, method: str, files: list[Path], batch_size: int) -> None:
     pipe.send(Outcome(method, seconds / len(faces), peak / 1e9, *values))
 
 
+def _finish(device: str) -> None:
+    """Wait for the GPU: a call returns before its work is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def _codes(method: str, faces: Tensor, inverter: Inverter, *, warm_up: bool = False) -> Tensor:
     """Codes of one batch; `warm_up` takes at most one step: page faults and first calls are not what is measured."""
     start, _, n = method.partition("+")
     steps = min(int(n or 0), 1) if warm_up else int(n or 0)
     start, _, rate = start.partition("@")
-    if start == "projector":
-        one_by_one = [
-            project(face, generator=inverter.generator, perceptual=inverter.perceptual, steps=steps, seed=0)
-            for face in faces.split(1)
+    if start in ("projector", "published"):
+        as_published = start == "published"
+        found_codes = [
+            project(
+                part,
+                generator=inverter.generator,
+                perceptual=inverter.perceptual,
+                steps=steps,
+                seed=0,
+                full_size=as_published,
+            )
+            for part in faces.split(1 if as_published else len(faces))
         ]
-        return torch.cat(one_by_one)
+        return torch.cat(found_codes)
     if start == "plain":
         return descend(
             faces,
@@ -147,7 +166,7 @@ def _codes(method: str, faces: Tensor, inverter: Inverter, *, warm_up: bool = Fa
             rate=float(rate or IDINVERT_RATE),
         )
     if start not in ("mean", "encoder"):
-        sys.exit(f"{method}: expected mean, encoder, mean+N, encoder+N, plain+N or projector+N")
+        sys.exit(f"{method}: expected mean, encoder, mean+N, encoder+N, plain+N, projector+N or published+N")
     if steps == 0:
         if start == "encoder":
             if inverter.encoder is None:

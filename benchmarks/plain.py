@@ -1,7 +1,7 @@
 """Plain steps: what a search costs and reaches that does nothing but descend.
 
-Adam with torch's own betas from the mean code, one code for each channel, through the full generator, on the objective
-of `inversion.optimise`. The rate is constant; 0.01 is that of IDInvert (Zhu et al., "In-Domain GAN Inversion", ECCV
+Adam with torch's own betas from the mean code, one code for each channel, through the full generator, on perceptual
+distance plus squared error. The rate is constant; 0.01 is that of IDInvert (Zhu et al., "In-Domain GAN Inversion", ECCV
 2020, the published `invert.py`), on which LatentForensics builds.
 """
 

@@ -4,9 +4,8 @@ Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 202
 published `projector.py` of stylegan2-ada-pytorch runs it: one code in W for all channels, from the mean; Adam (0.9,
 0.999) at rate 0.1 with linear warm-up over 5 % and cosine fall over the last 25 % of the steps; Gaussian noise on the
 code, of deviation 0.05 times the spread of W, falling to nothing quadratically over the first 75 %; the loss is the
-perceptual distance alone. The last code is taken. The image is made at full size and reduced by area, as there. Noise
-inputs, which the original optimises beside the code, are fixed in our generators, so neither they nor their
-regularisation appear.
+perceptual distance alone. The last code is taken. Noise inputs, which the original optimises beside the code, are fixed
+in our generators, so neither they nor their regularisation appear.
 """
 
 from __future__ import annotations
@@ -25,7 +24,15 @@ INITIAL_NOISE, NOISE_SHARE = 0.05, 0.75
 RATE, WARMUP_SHARE, FALL_SHARE = 0.1, 0.05, 0.25
 
 
-def project(images: Tensor, *, generator: Generator, perceptual: PerceptualDistance, steps: int, seed: int) -> Tensor:
+def project(
+    images: Tensor,
+    *,
+    generator: Generator,
+    perceptual: PerceptualDistance,
+    steps: int,
+    seed: int,
+    full_size: bool = False,
+) -> Tensor:
     """Codes of W for faces, through the full generator.
 
     Parameters
@@ -36,6 +43,9 @@ def project(images: Tensor, *, generator: Generator, perceptual: PerceptualDista
         1,000 in the original.
     seed
         Of the noise on the code.
+    full_size
+        Make the image at full size and reduce it by area, as the original; else `synthesise_256`, the same image
+        (to rounding) for less.
 
     Returns
     -------
@@ -52,8 +62,11 @@ def project(images: Tensor, *, generator: Generator, perceptual: PerceptualDista
         adam.param_groups[0]["lr"] = RATE * _rate_factor(t)
         strength = spread * INITIAL_NOISE * max(0.0, 1.0 - t / NOISE_SHARE) ** 2
         noisy = w + strength * torch.randn(w.shape, generator=random, device=w.device)
-        drawn = generator.synthesise(noisy.expand(-1, generator.n_channels, -1))
-        drawn = F.interpolate(drawn, images.shape[-2:], mode="area")
+        codes = noisy.expand(-1, generator.n_channels, -1)
+        if full_size:
+            drawn = F.interpolate(generator.synthesise(codes), images.shape[-2:], mode="area")
+        else:
+            drawn = generator.synthesise_256(codes)
         (gradient,) = torch.autograd.grad(perceptual.distance_to(target, drawn).sum(), w)
         w.grad = gradient
         adam.step()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import struct
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,23 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors_bytes
 from torch import Tensor, nn
+
+# What a pickle machine, a zip reader and torch raise on damaged or hostile bytes.
+_DAMAGE = (
+    pickle.UnpicklingError,
+    SafetensorError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    OSError,
+    MemoryError,  # a few bytes may ask for a buffer of any size
+    struct.error,
+)
 
 # Weights that come inside a package of the registry: timm name -> (module, file inside it, SHA-256).
 PACKAGED: dict[str, tuple[str, str, str]] = {
@@ -90,7 +108,9 @@ def read_state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
             state = torch.load(path, map_location="cpu", weights_only=True)
         else:
             raise WeightsError(f"Weights file {path.name}: expected .safetensors, .pth, .pt or .bin.")
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, KeyError, OSError) as error:
+    except WeightsError:
+        raise
+    except _DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"Weights file {path.name} cannot be read as tensors: {reason}") from error
     for wrapper in ("state_dict_ema", "state_dict"):

@@ -12,8 +12,14 @@ import torch
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: How torch's allocators name a lack of memory where they raise a plain RuntimeError: the CPU's, cuBLAS's, cuDNN's.
-_OUT_OF_MEMORY = ("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED")
+#: How a lack of memory is named where it comes as a plain RuntimeError: by the CPU's allocator, cuBLAS, cuDNN to its
+#: version 8 and from 9, and the driver.
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator",
+    "_STATUS_ALLOC_FAILED",
+    "_ALLOCATION_FAILED",
+    "CUDA error: out of memory",
+)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ _DAMAGE = (
     AssertionError,
     OSError,
     OverflowError,
+    MemoryError,  # a few bytes may ask for a buffer of any size
 )
 _FOREIGN_NAME = re.compile(r"GLOBAL ([\w.]+)|Trying to load unsupported GLOBAL ([\w.]+)|to load blocked ([\w.]+)")
 

@@ -89,7 +89,6 @@ class E4eEncoder(nn.Module):
         self.latlayer2 = nn.Conv2d(128, W_DIM, 1)
         self.register_buffer("latent_avg", torch.zeros(n_styles, W_DIM), persistent=False)
 
-    @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """Give codes.
 

@@ -20,6 +20,8 @@ from inversion.safe_names import Buildable, Builder, GlobalName, PickleRefused, 
 #: Networks need some ten thousand instructions; each makes at most one small object, so this bounds the memory.
 MAX_INSTRUCTIONS = 2_000_000
 MAX_PROTOCOL = 5
+#: The largest number in a known file is torch's magic one, of 77; Python refuses to print those of thousands of digits.
+MAX_INTEGER_BITS = 256
 
 
 class _Mark:
@@ -94,6 +96,8 @@ class _Machine:
 
     def _step(self, name: str, argument: object) -> None:
         if name in _LITERALS:
+            if isinstance(argument, int) and argument.bit_length() > MAX_INTEGER_BITS:
+                raise PickleRefused(f"the pickle holds an integer of {argument.bit_length():,} bits")
             self._stack.append(argument)
         elif name in _CONSTANTS:
             self._stack.append(_CONSTANTS[name])

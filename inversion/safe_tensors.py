@@ -12,7 +12,7 @@ import torch
 from inversion.safe_names import Buildable, PickleRefused
 
 MAX_DIMENSIONS = 8
-NUMPY_CODE = re.compile(r"[<|=]?([fiu][1248]|b1)")
+NUMPY_CODE = re.compile(r"[<|=]?(f[248]|[iu][1248]|b1)")
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def _size(arguments: tuple[object, ...]) -> tuple[object, ...]:
 def _latin1(arguments: tuple[object, ...]) -> bytes:
     # How pickles of protocol 2 and below write bytes.
     match arguments:
-        case (str() as text, "latin1" | "latin-1") if len(text) <= MAX_COPIED:
-            return text.encode("latin-1", errors="replace")
+        case (str() as text, "latin1" | "latin-1") if len(text) <= MAX_COPIED and all(ord(c) < 256 for c in text):
+            return text.encode("latin-1")
     malformed("_codecs.encode", arguments)
 
 

@@ -155,15 +155,15 @@ class Search:
 
     def _draw(self, offset: Tensor, step: int, *, last: bool) -> tuple[Tensor, Tensor | None]:
         """Images that gradients flow through, and the full generator's where codes are to be rated on them."""
-        networks, settings = self._networks, self._settings
+        networks = self._networks
+        exact = last or self._is_exact(step)
+        noise = 0.0 if exact else self._noise(step)
         with self._autocast():
+            codes = self._codes(offset + noise)
             if networks.head is None or last:
-                image = networks.generator.synthesise_256(self._codes(offset)).float()
-                return image, image.detach()
+                image = networks.generator.synthesise_256(codes).float()
+                return image, image.detach() if isinstance(noise, float) else None  # noisy codes are not what is kept
             head = networks.coarse if step < self._coarse_steps and networks.coarse is not None else networks.head
-            # Images of the other head miss something else, so they are corrected at once.
-            exact = step % settings.correct_every == 0 or step == self._coarse_steps
-            codes = self._codes(offset if exact else offset + self._noise(step))
             image = head(codes).float()
             full: Tensor | None = None
             if exact:
@@ -172,6 +172,10 @@ class Search:
                     self._missed = _shrink(full, image.shape[-1]) - image
         assert self._missed is not None  # step 0 is exact
         return image + self._missed, full
+
+    def _is_exact(self, step: int) -> bool:
+        """Whether the full generator draws this step; images of another head miss something else, so at their start."""
+        return step % self._settings.correct_every == 0 or step == self._coarse_steps
 
     def _noise(self, step: int) -> Tensor | float:
         """Noise [1, C or 1, D] on the codes, the same for each face, so that none depends on its batch."""
@@ -188,7 +192,8 @@ class Search:
         mse = (image - goal.images).square().mean(dim=(1, 2, 3))
         total = perceptual + settings.mse_weight * mse + settings.prior_weight * offset.square().mean(dim=(1, 2))
         if settings.in_domain_weight > 0 and self._networks.encoder is not None:
-            read = self._networks.encoder(_enlarge(image, SIDE_PX))
+            # Encoders refuse what is not finite; here the total is not finite either, and the guard decides.
+            read = self._networks.encoder(_enlarge(image, SIDE_PX).nan_to_num())
             away = (read - self._codes(offset)) / self._networks.generator.std_w
             total = total + settings.in_domain_weight * away.square().mean(dim=(1, 2))
         return _Terms(total, perceptual, mse)
@@ -206,6 +211,8 @@ class Search:
         self._best_image[won] = full[better]
         seconds = time.perf_counter() - self._began_s
         self._trace.append((step, seconds, self._for_all(rated.perceptual), self._for_all(rated.mse)))
+        if not self._is_exact(step):  # without a head every step is rated, but progress is judged over stretches
+            return
         rest, every = self._settings.steps - step, self._settings.correct_every
         if self._settings.stop_below > 0 and rest > every and step > self._coarse_steps:
             resting = self._end < self._settings.steps

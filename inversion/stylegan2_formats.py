@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from inversion.safe_files import read_tensor_file
 from inversion.safe_names import PickleRefused
@@ -33,6 +34,8 @@ from inversion.stylegan2_state import (
 #: Learning-rate factor of the mapping network, part of its arithmetic; every published network has this one.
 MAPPING_RATE = 0.01
 MAX_TENSORS, MAX_DEPTH = 10_000, 6
+#: Sample behind a mean code that a file lacks.
+N_MEAN_SAMPLES, MEAN_SEED = 10_000, 0
 
 Attributes = Mapping[str, Mapping[object, object]]
 
@@ -269,7 +272,8 @@ def _folded(raw: Mapping[str, torch.Tensor], layout: Layout, *, rate: float) -> 
     for index, n_in in enumerate(layout.mapping_widths[:-1]):
         state[f"mapping.{index}.weight"] = take(f"mapping.fc{index}.weight") * (rate / math.sqrt(n_in))
         state[f"mapping.{index}.bias"] = take(f"mapping.fc{index}.bias") * rate
-    state["w_avg"] = take("mapping.w_avg")
+    # Checkpoints of rosinality's training keep no mean code; those of its converter do.
+    state["w_avg"] = left.pop("mapping.w_avg") if "mapping.w_avg" in left else _mean_code(state, layout)
     state["constant"] = take("synthesis.b4.const")[None]
     for block, width in enumerate(layout.widths):
         theirs, ours = f"synthesis.b{FIRST_PX * 2**block}", f"blocks.{block}"
@@ -284,6 +288,17 @@ def _folded(raw: Mapping[str, torch.Tensor], layout: Layout, *, rate: float) -> 
     if left:
         raise WeightsError(f"tensors not known: {sorted(left)[:3]}")
     return {name: tensor.contiguous() for name, tensor in state.items()}
+
+
+def _mean_code(state: State, layout: Layout) -> torch.Tensor:
+    """Mean of the mapping network's codes [w_dim] over a seeded sample: float32."""
+    random = torch.Generator().manual_seed(MEAN_SEED)
+    x = torch.randn(N_MEAN_SAMPLES, layout.mapping_widths[0], generator=random)
+    x = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+    for index in range(len(layout.mapping_widths) - 1):
+        x = F.linear(x, state[f"mapping.{index}.weight"], state[f"mapping.{index}.bias"])
+        x = F.leaky_relu(x, 0.2) * math.sqrt(2.0)
+    return x.mean(0)
 
 
 def _fir(left: dict[str, torch.Tensor]) -> torch.Tensor:

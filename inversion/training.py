@@ -178,7 +178,9 @@ def _make_encoder(job: _Job, sources: Sources) -> Facts:
     encoder = fit_encoder(backbone, features, code_set, settings.encoder)
     files = [] if sources.faces is None else face_files(sources.faces)[: settings.n_photographs]
     photographs = _photographs(files) if files else None
-    coarse = load_head(job.out / HEAD_FILES[COARSE.name])
+    coarse_file = job.out / HEAD_FILES[COARSE.name]
+    read = _digest([*files, coarse_file, sources.backbone, sources.distance])
+    coarse = load_head(coarse_file)
     steps = tune_encoder(
         encoder,
         generator=job.generator,
@@ -187,7 +189,7 @@ def _make_encoder(job: _Job, sources: Sources) -> Facts:
         drawn=DrawnFaces(job.images, code_set.codes, code_set.fitted()),
         photographs=photographs,
         settings=settings.tuning,
-        checkpoint=job.checkpoint("encoder", (settings.encoder, settings.tuning, len(files))),
+        checkpoint=job.checkpoint("encoder", (settings.encoder, settings.tuning, read)),
     )
     _run((step for step, _ in steps), "encoder", settings.tuning.n_steps, job.on_progress)
     facts: Facts = job.shared | {"fit": asdict(settings.encoder), "tuning": asdict(settings.tuning)}
@@ -204,6 +206,11 @@ def _make_encoder(job: _Job, sources: Sources) -> Facts:
 def face_files(folder: Path) -> list[Path]:
     """Images of a folder, by name."""
     return sorted(f for f in folder.iterdir() if f.suffix.lower() in {".jpg", ".jpeg", ".png"})
+
+
+def _digest(files: list[Path]) -> str:
+    """One digest over the files' contents, in order."""
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def _photographs(files: list[Path]) -> torch.Tensor:

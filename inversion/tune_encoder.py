@@ -56,7 +56,7 @@ class EncoderTuning:
         Order of the faces.
     """
 
-    n_steps: int = 1000
+    n_steps: int = 800
     n_photographs: int = 6
     n_drawn: int = 2
     learning_rate: float = 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from pipeline import quality_gate, tables, workers
@@ -14,6 +15,8 @@ from pipeline.stages.face_batches import FaceBatches
 from pipeline.stages.invert_work import BATCH_SIZES, STAGE, Pieces, Task, give_up, load, work
 
 __all__ = ["STAGE", "run"]
+
+log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -32,7 +35,10 @@ def run(params: Params, paths: Paths) -> None:
         )
     inverter = load(current).inverter
     metric = inverter.perceptual.name
-    above = current.params.invert.poor_above.get(metric)
+    thresholds = current.params.invert.poor_above
+    above = thresholds.get(metric)
+    if thresholds and above is None:
+        log.warning("invert: invert.poor_above has no threshold for %s, so no face is marked poor by it", metric)
     meta = current.meta(inverter.weight_hashes, inverter_id=inverter.inverter_id, perceptual=metric, poor_above=above)
     folder = paths.work("invert", meta["fingerprint"])
     pieces = Pieces(

@@ -34,6 +34,8 @@ STAGE = Stage(
     inputs=("faces",),
 )
 IMAGE_PX = 256
+#: An image whose values in [-1, 1] deviate by less is of one colour: half a grey level of 255 each way.
+BLANK_STD = 1 / 255
 #: Faces at once by device. On a CPU more cost memory and gain nothing; a GPU wants work, and halves what does not fit.
 BATCH_SIZES = {"cpu": 2, "cuda": 32}
 log = logging.getLogger("latentforensics")
@@ -91,7 +93,7 @@ class Solver:
         self.inverter, self._seed, self._device = inverter, seed, device
         self.batches = HalvingBatches(self._solve, on_smaller=_say_smaller)
 
-    def _solve(self, faces: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[Outcome]:
+    def _solve(self, faces: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[Outcome | Failure]:
         """Invert some faces; measure the codes as they are stored, on the exact generator's images."""
         inverter = self.inverter
         target = to_unit(np.stack([image for _, image in faces])).to(self._device)
@@ -108,8 +110,17 @@ class Solver:
         drawn = None if inverter.settings.autocast_bf16 else found.image
         quality = measure(target, found.wplus, generator=inverter.exact, perceptual=inverter.perceptual, drawn=drawn)
         codes = found.wplus.cpu()
-        rows: list[Outcome] = []
+        blank = target.flatten(1).std(dim=1) < BLANK_STD
+        rows: list[Outcome | Failure] = []
         for i, (face, _) in enumerate(faces):
+            if not found.loss_start[i].isfinite():
+                rows.append(Failure("no code of this face could be rated: the networks give NaN or infinity"))
+                continue
+            status, reason = "ok", None
+            if found.diverged[i]:
+                status, reason = "poor", "the search diverged; this is its best code until then"
+            elif blank[i]:
+                status, reason = "poor", "the image is blank: there is no face to find"
             shared = {"face_id": face, "inverter_id": inverter.inverter_id}
             code_row = shared | {
                 "wplus": codes[i].flatten().numpy(),
@@ -120,8 +131,8 @@ class Solver:
                 "mse_unit": float(quality.mse_unit[i]),
                 "psnr_db": float(quality.psnr_db[i]),
                 "w_distance_std": float(quality.w_distance_std[i]),
-                "status": "poor" if found.diverged[i] else "ok",
-                "reason": "the search diverged; this is its best code until then" if found.diverged[i] else None,
+                "status": status,
+                "reason": reason,
             }
             curve = curve_rows(
                 [face],

@@ -27,12 +27,14 @@ class Memory:
 
 LACKS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     MemoryError(),
 ]
 
 
-@pytest.mark.parametrize("error", LACKS, ids=["torch", "cublas", "python"])
+@pytest.mark.parametrize("error", LACKS, ids=["torch", "driver", "cudnn", "cublas", "python"])
 def test_a_batch_is_halved_until_it_fits_and_the_size_is_kept(error: Exception) -> None:
     work, told = Memory(2, error), list[int]()
     batches = HalvingBatches(work, on_smaller=told.append)

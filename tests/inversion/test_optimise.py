@@ -194,6 +194,15 @@ def test_converged_faces_leave_and_change_nothing_for_the_others(generator, targ
     torch.testing.assert_close(together.wplus, alone, rtol=0, atol=4e-3)
 
 
+def test_without_a_head_faces_leave_by_their_progress_over_stretches(generator, targets):
+    """Every step is rated there; the first ones of the warm-up gain little and must end nothing."""
+    settings = dataclasses.replace(SETTINGS, stop_below=0.05, prior_weight=0.0, warmup_fraction=0.5, steps=64)
+    result = invert(targets, generator=generator, perceptual=toy_distance(), settings=settings)
+    assert (result.trace.perceptual[1] > 0.95 * result.trace.perceptual[0]).any(), "a step alone gains too little"
+    assert (result.steps_run > 16).all()
+    assert (result.loss_best < 0.1 * result.loss_start).all()
+
+
 def test_in_w_all_channels_share_one_code(generator, targets):
     start = toy_codes(4, seed=2)
     settings = dataclasses.replace(SETTINGS, latent="w")
@@ -215,10 +224,15 @@ def test_in_w_all_channels_share_one_code(generator, targets):
     torch.testing.assert_close(started, start.mean(1, keepdim=True).expand(-1, 3, -1))
 
 
-def test_noise_on_the_codes_follows_the_seed_alone(generator, targets):
+@pytest.mark.parametrize("head", [None, faulty_head])
+def test_noise_on_the_codes_follows_the_seed_alone(generator, targets, head):
     def run(seed: int, images: Tensor) -> Tensor:
         settings = dataclasses.replace(SETTINGS, code_noise=0.3, seed=seed)
-        return invert(images, generator=generator, head=faulty_head, perceptual=toy_distance(), settings=settings).wplus
+        found = invert(images, generator=generator, head=head, perceptual=toy_distance(), settings=settings)
+        # What is rated is the code, not the noisy one.
+        stored = objective(generator, found.wplus, images, settings)
+        torch.testing.assert_close(found.loss_best, stored, rtol=1e-5, atol=1e-6)
+        return found.wplus
 
     assert torch.equal(run(1, targets), run(1, targets))
     assert not torch.allclose(run(1, targets), run(2, targets), atol=1e-2)
@@ -248,6 +262,21 @@ def test_the_in_domain_term_pulls_codes_to_what_the_encoder_reads(generator, tar
             perceptual=toy_distance(),
             settings=dataclasses.replace(SETTINGS, in_domain_weight=1.0),
         )
+
+
+def test_the_in_domain_gradient_passes_through_the_encoder(generator, targets):
+    """An encoder that reads nothing but the image's mean, so that images alone can bring the term down."""
+
+    def read(images: Tensor) -> Tensor:
+        return generator.mean_w + images.mean(dim=(1, 2, 3))[:, None, None] * torch.ones(3, 4)
+
+    def term(weight: float) -> Tensor:
+        settings = dataclasses.replace(SETTINGS, in_domain_weight=weight, mse_weight=0.0, steps=64)
+        found = invert(targets, generator=generator, perceptual=toy_distance(), settings=settings, encoder=read)
+        away = (read(found.image) - found.wplus) / generator.std_w
+        return away.square().mean()
+
+    assert term(1.0) < 0.2 * term(0.0)
 
 
 class _BreaksFarOut(ToyGenerator):

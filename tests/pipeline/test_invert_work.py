@@ -105,7 +105,9 @@ def test_bad_faces_are_failed_with_a_reason_and_all_others_inverted(one: Paths) 
     codes = codes_of(one)
     assert len(codes) == N_GOOD + len(BAD)
     good = codes.drop(index=list(BAD))
-    assert good["status"].isin(["ok", "poor"]).all(), "black, grey and transparent faces are faces"
+    assert good["status"].isin(["ok", "poor"]).all(), "grey and transparent faces are faces"
+    assert good.loc["a-black", "status"] == "poor"
+    assert good.loc["a-black", "reason"] == "the image is blank: there is no face to find"
     assert good["wplus"].notna().all()
     for name, (_, reason) in BAD.items():
         assert codes.loc[name, "status"] == "failed"
