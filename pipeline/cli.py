@@ -50,7 +50,7 @@ STAGES = {
 }
 
 # What `lf bench` is told -> module of benchmarks/.
-BENCHMARKS = {"invert": "invert", "pca": "pca", "pipeline": "run_pipeline", "vqvae": "vqvae"}
+BENCHMARKS = {"head": "head", "invert": "invert", "pca": "pca", "pipeline": "run_pipeline", "vqvae": "vqvae"}
 
 
 def _setup_logging(paths: Paths, command: str) -> Path:
