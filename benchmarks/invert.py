@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--faces", type=Path, required=True, help="folder of aligned 256 px faces")
     parser.add_argument("--n-faces", type=int, default=20, help="the last so many of them by name")
-    parser.add_argument("--batch-size", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=list(DEFAULT_METHODS))
     asked = parser.parse_args(arguments)
     if asked.n_faces < 1 or asked.batch_size < 1 or not asked.faces.is_dir():

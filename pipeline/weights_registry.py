@@ -160,7 +160,7 @@ _register(
     ),
     WeightSet(
         name="mobile-encoder",
-        what="EfficientNet-Lite0 features to W+",
+        what="EfficientNet-Lite0, trained to give W+ codes",
         package=None,
         source="this repository, made by `python -m inversion.training`",
         licence="fitted to the images of mobile-ffhq-1024 and to 800 photographs of FFHQ, so under their terms: "
@@ -169,8 +169,8 @@ _register(
         files=(
             WeightFile(
                 "inversion/assets/mobile_encoder.safetensors",
-                5595608,
-                "858fe5b01f685fe8915882b9a835d2b0bee8a0d68759683bf6552900349c8b81",
+                17133288,
+                "99cabfe52d33156db81ba5dcc812dd5775dbf8e96d0550c12c6a7e2d9bde1152",
             ),
         ),
     ),

@@ -37,7 +37,7 @@ IMAGE_PX = 256
 #: An image whose values in [-1, 1] deviate by less is of one colour: half a grey level of 255 each way.
 BLANK_STD = 1 / 255
 #: Faces at once by device. On a CPU more cost memory and gain nothing; a GPU wants work, and halves what does not fit.
-BATCH_SIZES = {"cpu": 2, "cuda": 32}
+BATCH_SIZES = {"cpu": 3, "cuda": 32}
 log = logging.getLogger("latentforensics")
 #: A Dask worker may have several threads; two searches at once would only share cores and memory.
 _ONE_AT_A_TIME = Lock()
