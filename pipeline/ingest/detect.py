@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pipeline.ingest.mtcnn import Mtcnn
+if TYPE_CHECKING:
+    import torch
+
 
 LANDMARK_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left = the viewer's left
 
@@ -81,6 +82,9 @@ class MtcnnDetector:
         self.short_side_px = short_side_px
         self.min_score = min_score
         self.batch_size = batch_size
+        # Here, for it imports torchvision: seconds that the many users of this module's small parts need not wait.
+        from pipeline.ingest.mtcnn import Mtcnn
+
         self._mtcnn = Mtcnn(device=device, min_face_px=min_face_px)
         self.detector_id = f"mtcnn-side{short_side_px or 'own'}-face{min_face_px:g}-score{min_score:g}"
 
