@@ -4,8 +4,9 @@
 
 draws codes by seed and renders them (once; kept under ``--work``), fits the two heads and the closed-form encoder,
 tunes the encoder, on drawn faces and on the photographs of ``--faces`` where it is told, measures all on what was kept
-out and writes the files with these facts in their metadata. It goes on where it was stopped. About 1 hour 20 minutes on
-2 cores, half of it the encoder's tuning; 3 GB of memory, 1.4 GB of disk. Sums in another order give other last digits:
+out and writes the files with these facts in their metadata. It goes on where it was stopped. About an hour on 2
+cores, half of it the encoder's tuning (`--parts encoder` tunes it through the head that ``--out`` holds); 4 GB of
+memory, 1.4 GB of disk. Sums in another order give other last digits:
 files made on another machine differ in bytes, not in quality.
 """
 
