@@ -25,7 +25,9 @@ def show() -> None:
             _sheet()
     with st.expander("Quality against effort"):
         effort = widgets.need("effort")
-        if effort is not None:
+        if effort is not None and not study_section.has_curve(effort):
+            st.caption(widgets.plain(f"No curve: {study_section.NO_CURVE}"))
+        elif effort is not None:
             left, right = st.columns(2, gap="large")
             with left:
                 widgets.show(figures.effort(effort, "step"), "effort_steps")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pipeline.report import plots, scores, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.plot_style import png
+from pipeline.report.study_section import has_curve
 
 MAX_IMPORTANCE = 6
 
@@ -95,7 +96,7 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
     wplus, metrics, effort = labelled_wplus(data), data.get("metrics"), data.get("effort")
     if wplus is not None:
         out["quality"] = plots.quality_figure(wplus)
-    if effort is not None:
+    if effort is not None and has_curve(effort):
         out["effort"] = study_plots.effort_figure(effort)
     if metrics is not None:
         out |= _score_figures(data, metrics)

@@ -29,6 +29,8 @@ IN_FIT_NOTE = (
     "(train.protocol: holdout keeps faces apart)."
 )
 
+NO_CURVE = "the first codes were taken as they are; with steps (`invert.quick`, `invert.paper`) this is a curve."
+
 
 def study_section(data: ReportInput, figs: Mapping[str, bytes]) -> Section:
     """Figures and pictures of every projector on the same faces, and the effort curve."""
@@ -48,7 +50,8 @@ def study_section(data: ReportInput, figs: Mapping[str, bytes]) -> Section:
     if data.get("codes") is None:
         out.append(blocks.missing(data.why_missing("codes")))
     out.append(blocks.heading("Quality against effort"))
-    reason = data.why_missing("effort") if data.get("effort") is None else "no face was rated."
+    effort = data.get("effort")
+    reason = data.why_missing("effort") if effort is None else NO_CURVE
     out.append(blocks.figure(figs.get("effort"), "quality against steps and seconds", effort_caption(), reason=reason))
     intro = (
         "Each projector turns the same faces into codes and back, as in Fig. 4 of LatentForensics. Means over faces "
@@ -86,6 +89,11 @@ def study_note(study: pd.DataFrame) -> str:
         + (f" {IN_FIT_NOTE}" if study["n_in_fit"].any() else "")
         + (f" Remarks: {'; '.join(why)}." if why else "")
     )
+
+
+def has_curve(effort: pd.DataFrame) -> bool:
+    """Whether codes were rated at more than one number of steps."""
+    return effort["step"].nunique() > 1
 
 
 def effort_caption() -> str:

@@ -88,6 +88,14 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
     assert not re.search(r"url\(|@import", page)
 
 
+def test_codes_without_steps_have_no_curve(tmp_path: Path) -> None:
+    rows = material.fill(tmp_path)["effort"]
+    material.write(tmp_path, "effort", rows[:1])
+    data = gather(Paths(tmp_path), RUN)
+    assert "effort" not in figures(data)
+    assert "Not shown: the first codes were taken as they are" in Page(render(data)).text
+
+
 def test_figures_are_readable_and_of_sober_size(full: Path) -> None:
     for name, data in figures(gather(Paths(full), RUN)).items():
         with Image.open(io.BytesIO(data)) as image:
