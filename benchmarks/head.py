@@ -17,12 +17,11 @@ from typing import get_args
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from PIL import Image
 from torch import Tensor
 
+from benchmarks.faces import last_faces, read_faces
 from inversion.codes import CodeKind, draw_codes
 from inversion.optimise import Head, invert
-from inversion.pixels import to_unit
 from inversion.schedule import EFFORTS
 from pipeline import params
 from pipeline.paths import Paths
@@ -30,7 +29,6 @@ from pipeline.stages.invert import STAGE
 from pipeline.stages.inverter import Inverter, load_inverter
 
 SEED = 20_261
-SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,16 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--faces", type=Path, required=True, help="folder of aligned 256 px faces")
     parser.add_argument("--n-faces", type=int, default=10, help="faces to invert, and codes of each kind to draw")
     told = parser.parse_args(arguments)
-    if told.n_faces < 1 or not told.faces.is_dir():
-        parser.error("expected a folder and at least one face")
-    files = sorted(f for f in told.faces.iterdir() if f.suffix.lower() in SUFFIXES)[-told.n_faces :]
+    try:
+        files = last_faces(told.faces, told.n_faces)
+    except ValueError as error:
+        parser.error(str(error))
     current = STAGE.run(params.load(Paths().params), Paths())
     inverter = load_inverter(current)
     if inverter.head is None:
         parser.exit(1, "this generator has no heads\n")
     random = torch.Generator().manual_seed(SEED)
     codes = {kind: draw_codes(inverter.exact, told.n_faces, kind=kind, random=random) for kind in get_args(CodeKind)}
-    faces = to_unit(np.stack([np.asarray(Image.open(f).convert("RGB")) for f in files])).to(current.device)
+    faces = read_faces(files).to(current.device)
     codes["inverted"] = torch.cat([_inverted(face, inverter) for face in faces.split(2)])
     print(
         f"{'head':8}{'codes':12}{'n':>4}{'PSNR dB, mean (least)':>26}{inverter.perceptual.name + ', mean (most)':>30}"

@@ -23,15 +23,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from benchmarks import machine
+from benchmarks.faces import last_faces, read_faces
 from benchmarks.plain import IDINVERT_RATE, descend
 from benchmarks.projector import project
 from inversion.memory import keep_freed_memory
 from inversion.optimise import invert
-from inversion.pixels import to_unit
 from inversion.quality import measure
 from inversion.schedule import EFFORTS, InversionSettings
 from pipeline import params
@@ -43,7 +42,6 @@ DEFAULT_METHODS = (
     *("mean", "encoder", "plain+20", "plain@0.03+20", "mean+20", "encoder+20"),
     *("plain+100", "plain@0.03+100", "mean+100", "encoder+100", "projector+100", "projector+300", "published+10"),
 )
-SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=list(DEFAULT_METHODS))
     asked = parser.parse_args(arguments)
-    if asked.n_faces < 1 or asked.batch_size < 1 or not asked.faces.is_dir():
-        parser.error("expected a folder, at least one face and a batch of at least one")
-    files = sorted(f for f in asked.faces.iterdir() if f.suffix.lower() in SUFFIXES)[-asked.n_faces :]
-    if not files:
-        sys.exit(f"{asked.faces} holds no {', '.join(sorted(SUFFIXES))}")
+    if asked.batch_size < 1:
+        parser.error("expected a batch of at least one face")
+    try:
+        files = last_faces(asked.faces, asked.n_faces)
+    except ValueError as error:
+        parser.error(str(error))
     print(machine.facts())
     print(
         f"{len(files)} faces, {files[0].name} to {files[-1].name}, batches of {asked.batch_size}; mean, 95 % interval"
@@ -116,7 +115,7 @@ def _run(pipe: Any, method: str, files: list[Path], batch_size: int) -> None:
     keep_freed_memory()
     current = STAGE.run(params.load(Paths().params), Paths())
     inverter = load_inverter(current)
-    faces = to_unit(np.stack([np.asarray(Image.open(f).convert("RGB")) for f in files])).to(current.device)
+    faces = read_faces(files).to(current.device)
     _codes(method, faces[:1], inverter, warm_up=True)
     _finish(current.device)
     started_s = time.perf_counter()
