@@ -36,7 +36,7 @@ STAGE = Stage(
 IMAGE_PX = 256
 #: An image whose values in [-1, 1] deviate by less is of one colour: half a grey level of 255 each way.
 BLANK_STD = 1 / 255
-#: Faces at once by device. On a CPU more cost memory and gain nothing; a GPU wants work, and halves what does not fit.
+#: Faces at once by device. On a CPU more cost memory and gain little; a GPU wants work, and halves what does not fit.
 BATCH_SIZES = {"cpu": 3, "cuda": 32}
 log = logging.getLogger("latentforensics")
 #: A Dask worker may have several threads; two searches at once would only share cores and memory.
@@ -110,7 +110,7 @@ class Solver:
         drawn = None if inverter.settings.autocast_bf16 else found.image
         quality = measure(target, found.wplus, generator=inverter.exact, perceptual=inverter.perceptual, drawn=drawn)
         codes = found.wplus.cpu()
-        blank = target.flatten(1).std(dim=1) < BLANK_STD
+        blank = target.flatten(2).std(dim=2).amax(dim=1) < BLANK_STD  # [N], by the colour that varies most
         rows: list[Outcome | Failure] = []
         for i, (face, _) in enumerate(faces):
             if not found.loss_start[i].isfinite():

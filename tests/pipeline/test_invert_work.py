@@ -58,7 +58,7 @@ def make(folder: Path, **changes: Any) -> Paths:
     project.write_params(folder, project.SMALL | {"invert.precision": "fp32"} | changes)
     paths = Paths(folder)
     images = {f"a{k}": encode_png(face(k)) for k in range(N_GOOD - 3)} | {
-        "a-black": encode_png(np.zeros((256, 256, 3), np.uint8)),
+        "a-red": encode_png(np.full((256, 256, 3), (200, 0, 0), np.uint8)),
         "a-grey": png(cv2.cvtColor(face(5), cv2.COLOR_RGB2GRAY)),
         "a-transparent": png(cv2.cvtColor(face(6), cv2.COLOR_RGB2BGRA)),
     }
@@ -106,8 +106,8 @@ def test_bad_faces_are_failed_with_a_reason_and_all_others_inverted(one: Paths) 
     assert len(codes) == N_GOOD + len(BAD)
     good = codes.drop(index=list(BAD))
     assert good["status"].isin(["ok", "poor"]).all(), "grey and transparent faces are faces"
-    assert good.loc["a-black", "status"] == "poor"
-    assert good.loc["a-black", "reason"] == "the image is blank: there is no face to find"
+    assert good.loc["a-red", "status"] == "poor"
+    assert good.loc["a-red", "reason"] == "the image is blank: there is no face to find"
     assert good["wplus"].notna().all()
     for name, (_, reason) in BAD.items():
         assert codes.loc[name, "status"] == "failed"
