@@ -19,12 +19,18 @@ from torch import nn
 
 from inversion.generator import check_w_plus
 from inversion.stylegan2_formats import read_network
-from inversion.stylegan2_state import FIR_TAPS, FIRST_PX, Layout, State, digest
+from inversion.stylegan2_state import (
+    ACTIVATION_GAIN,
+    EPSILON,
+    FIR_TAPS,
+    FIRST_PX,
+    LEAKY_SLOPE,
+    Layout,
+    State,
+    digest,
+    map_normal,
+)
 
-LEAKY_SLOPE = 0.2
-#: A leaky ReLU of unit variance in and out (gain sqrt 2, as in the paper's code).
-ACTIVATION_GAIN = math.sqrt(2.0)
-EPSILON = 1e-8
 #: Sample behind ``std_w``; files keep the mean code alone.
 N_SPREAD_SAMPLES, SPREAD_SEED = 10_000, 0
 SMALL_PX = 256
@@ -230,10 +236,7 @@ class StyleGan2(nn.Module):
         return image if self.resolution_px == SMALL_PX else F.avg_pool2d(image, self.resolution_px // SMALL_PX)
 
     def _map(self, z: torch.Tensor) -> torch.Tensor:
-        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + EPSILON)
-        for layer in self.mapping:
-            x = F.leaky_relu(layer(x), LEAKY_SLOPE) * ACTIVATION_GAIN
-        return x
+        return map_normal(z, ((m.get_parameter("weight"), m.get_parameter("bias")) for m in self.mapping))
 
 
 def upsample(x: torch.Tensor, fir: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 
 from inversion.safe_files import read_tensor_file
 from inversion.safe_names import PickleRefused
@@ -28,6 +27,7 @@ from inversion.stylegan2_state import (
     WeightsError,
     check_state,
     load_state,
+    map_normal,
     save_state,
 )
 
@@ -293,12 +293,9 @@ def _folded(raw: Mapping[str, torch.Tensor], layout: Layout, *, rate: float) -> 
 def _mean_code(state: State, layout: Layout) -> torch.Tensor:
     """Mean of the mapping network's codes [w_dim] over a seeded sample: float32."""
     random = torch.Generator().manual_seed(MEAN_SEED)
-    x = torch.randn(N_MEAN_SAMPLES, layout.mapping_widths[0], generator=random)
-    x = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
-    for index in range(len(layout.mapping_widths) - 1):
-        x = F.linear(x, state[f"mapping.{index}.weight"], state[f"mapping.{index}.bias"])
-        x = F.leaky_relu(x, 0.2) * math.sqrt(2.0)
-    return x.mean(0)
+    z = torch.randn(N_MEAN_SAMPLES, layout.mapping_widths[0], generator=random)
+    names = [f"mapping.{index}" for index in range(len(layout.mapping_widths) - 1)]
+    return map_normal(z, ((state[f"{name}.weight"], state[f"{name}.bias"]) for name in names)).mean(0)
 
 
 def _fir(left: dict[str, torch.Tensor]) -> torch.Tensor:

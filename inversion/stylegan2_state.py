@@ -2,17 +2,23 @@
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 FORMAT = "stylegan2-1"
+LEAKY_SLOPE = 0.2
+#: A leaky ReLU of unit variance in and out (gain sqrt 2, as in the paper's code).
+ACTIVATION_GAIN = math.sqrt(2.0)
+EPSILON = 1e-8
 FIRST_PX, MAX_PX, MAX_WIDTH, MAX_MAPPING_LAYERS = 4, 4096, 4096, 64
 FIR_TAPS = 4
 Architecture = Literal["orig", "skip", "resnet"]
@@ -21,6 +27,14 @@ State = dict[str, torch.Tensor]
 
 class WeightsError(ValueError):
     """The file is no StyleGAN2 generator that can be run here; the message says why."""
+
+
+def map_normal(z: torch.Tensor, layers: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """The mapping network: normal ``z`` [N, D] through layers of (weight, bias), gains folded in, to codes [N, D]."""
+    x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + EPSILON)
+    for weight, bias in layers:
+        x = F.leaky_relu(F.linear(x, weight, bias), LEAKY_SLOPE) * ACTIVATION_GAIN
+    return x
 
 
 @dataclass(frozen=True)
