@@ -94,7 +94,7 @@ class InversionSettings:
 #: The effort dial. docs/decisions.md holds the figures behind these values.
 EFFORTS: dict[Effort, InversionSettings] = {
     "encoder": InversionSettings(steps=0),
-    "fast": InversionSettings(steps=6, learning_rate=0.08, correct_every=10),
+    "fast": InversionSettings(steps=5, learning_rate=0.09, correct_every=10),
     "paper": InversionSettings(steps=100, learning_rate=0.05, correct_every=10, stop_below=0.02),
     "max": InversionSettings(steps=1000, learning_rate=0.03, correct_every=25, stop_below=0.002),
 }

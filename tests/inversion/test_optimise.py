@@ -438,5 +438,5 @@ def test_each_face_falls_to_its_own_end():
 
 
 def test_efforts_are_ordered():
-    assert [EFFORTS[name].steps for name in ("encoder", "fast", "paper", "max")] == [0, 6, 100, 1000]
+    assert [EFFORTS[name].steps for name in ("encoder", "fast", "paper", "max")] == [0, 5, 100, 1000]
     assert effort("paper", steps=7) == dataclasses.replace(EFFORTS["paper"], steps=7)
