@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 
 Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
-Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
+Space = Literal["wplus", "pca", "vqvae", "efficientnet", "frequency"]
 Precision = Literal["auto", "bf16", "fp32"]
 Generator = Literal["mobile", "stylegan2-ffhq-256", "stylegan2-ffhq-512", "stylegan2-ffhq-1024"]
 Encoder = Literal["auto", "none", "own", "e4e"]
@@ -138,7 +138,7 @@ class Embed(_Section):
 
     network: str
     weights_file: Path | None
-    features: Literal["stages", "blocks", "pooled", "logits"]
+    features: Literal["stages", "blocks", "texture", "pooled", "logits"]
     input_px: int | None = Field(ge=32, le=1024)
     precision: Precision
     batch_size: int = Field(ge=1, le=4096)

@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 
 STATUSES = ("ok", "no_face", "unreadable", "rejected", "poor", "failed")
 SPLITS = ("train", "val", "test", "cv", "unused", "all")
-SPACES = ("wplus", "pca", "vqvae", "efficientnet")
+SPACES = ("wplus", "pca", "vqvae", "efficientnet", "frequency")
 STUDIED = ("lpips", "mse_unit", "psnr_db", "w_distance_std", "share_poor")
 
 _STR = pa.string()
@@ -216,12 +216,12 @@ CURVES = Table(
 EMBEDDINGS = Table(
     "embeddings",
     "data",
-    "EfficientNet embeddings of aligned faces.",
+    "Vectors of aligned faces: EfficientNet embeddings and statistics of fine structure.",
     ("face_id", "embedder_id"),
     ("face_id", "embedder_id"),
     (
         _FACE,
-        Column("embedder_id", _STR, "network, feature mode, input size and weight hash"),
+        Column("embedder_id", _STR, "network, feature mode, input size and weight hash; or 'frequency-<version>'"),
         Column("embedding", _VECTOR, "feature vector"),
     ),
 )

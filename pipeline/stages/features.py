@@ -21,6 +21,7 @@ _SOURCE = {
     "wplus": ("wplus", "wplus", "inverter_id"),
     "efficientnet": ("embeddings", "embedding", "embedder_id"),
     "pca": ("codes", "code", "codec_id"),
+    "frequency": ("embeddings", "embedding", "embedder_id"),
     "vqvae": ("codes", "code", "codec_id"),
 }
 
@@ -53,8 +54,11 @@ def load(paths: Paths, space: str) -> Features:
     """Read one space; empty where its table is; UserError where that is missing or holds vectors of several makers."""
     name, column, id_column = _SOURCE[space]
     wanted = pc.is_valid(ds.field(column))
-    if name == "codes":  # one table for both codecs, whose ids begin with the space
-        wanted &= pc.starts_with(ds.field("codec_id"), f"{space}-")
+    # One table for both codecs, and one for both kinds of embeddings.
+    if name == "codes" or space == "frequency":
+        wanted &= pc.starts_with(ds.field(id_column), f"{space}-")
+    elif space == "efficientnet":
+        wanted &= ~pc.starts_with(ds.field(id_column), "frequency-")
     columns = ["face_id", id_column, column]
     schema = pa.schema([TABLES[name].arrow.field(c) for c in columns])
     batches = tables.read_batches(paths.table(name), name, columns=columns, where=wanted, batch_rows=4096)
