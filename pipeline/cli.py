@@ -144,10 +144,11 @@ def weights_list() -> None:
 
     for entry in weights.REGISTRY.values():
         what, problem = weights.state(entry)
+        shown = what if what != "ok" or weights.is_verifiable(entry) else "there; no hash is published to check it by"
         sizes = [f.size_bytes for f in entry.files if f.size_bytes is not None]
         size = f"{sum(sizes) / 1e6:.1f} MB" if sizes else "size not published"
         typer.echo(
-            f"{entry.name}  [{what}]  {size}\n    {entry.what}\n"
+            f"{entry.name}  [{shown}]  {size}\n    {entry.what}\n"
             f"    source: {entry.source}\n    licence: {entry.licence}"
         )
         if problem:

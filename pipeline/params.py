@@ -130,6 +130,10 @@ class Invert(_Section):
         if self.encoder not in ("auto", "none", fitting):
             known = ", ".join(["auto", "none", *([fitting] if fitting else [])])
             raise ValueError(f"encoder: '{self.encoder}' does not fit generator '{self.generator}', expected {known}")
+        if self.in_domain_weight > 0 and self.encoder == "none":
+            raise ValueError(
+                "in_domain_weight above 0 needs an encoder to read codes off images, and encoder is 'none'"
+            )
         return self
 
 
