@@ -114,7 +114,9 @@ def assemble(parts: Mapping[str, NDArray[np.float32]], space: str) -> NDArray[np
     cut = []
     for part in parse(space):
         if part.base not in parts:
-            raise ValueError(f"space '{space}' needs vectors of '{part.base}', got {', '.join(sorted(parts)) or 'none'}")
+            raise ValueError(
+                f"space '{space}' needs vectors of '{part.base}', got {', '.join(sorted(parts)) or 'none'}"
+            )
         whole = np.asarray(parts[part.base], dtype=np.float32)
         if whole.ndim != 2:
             raise ValueError(f"expected vectors of '{part.base}' of shape [n, d], got {list(whole.shape)}")
