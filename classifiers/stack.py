@@ -94,7 +94,7 @@ class Stack:
             held = np.empty((len(labels), len(parts)))
             for k in range(n_folds):
                 inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-                for j, (key, (columns, make)) in enumerate(parts.items()):
+                for j, (columns, make) in enumerate(parts.values()):
                     held[outside, j] = _odds(train(columns, make, inside), matrix[outside, columns])
             self.blend = fit_blend(held, labels, weights)
         everything = np.arange(len(labels))

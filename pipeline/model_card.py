@@ -23,6 +23,38 @@ _PROTOCOLS = {
 }
 
 
+def facts(
+    paths: Paths,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    space: str,
+    parts: Sequence[Mapping[str, Any]],
+    protocol: str,
+    balance: str,
+    fingerprint: str,
+    seed: int,
+) -> dict[str, Any]:
+    """What is recorded with a model beside what it knows itself.
+
+    Parameters
+    ----------
+    rows : the model's out-of-sample rows of ``predictions``.
+    parts : per part of the space ``part, space, feature_id, n_dims``; a space of one part has its ``feature_id`` also
+        at the top.
+    """
+    single = {"feature_id": parts[0]["feature_id"]} if len(parts) == 1 else {}
+    return single | {
+        "space": space,
+        "parts": [dict(part) for part in parts],
+        "protocol": protocol,
+        "balance": balance,
+        "fingerprint": fingerprint,
+        "networks": networks(paths, [part["space"] for part in parts]),
+        "scores": scores(rows, seed=seed),
+        **material(paths),
+    }
+
+
 def material(paths: Paths) -> dict[str, Any]:
     """What the faces come from: layout, and whether it is the sample set, whose both classes are synthetic."""
     settings = tables.metadata(paths.table("faces")).get("params", {})
@@ -58,7 +90,7 @@ def scores(rows: Sequence[Mapping[str, Any]], *, seed: int) -> list[dict[str, An
 
 
 def text(card: Mapping[str, Any]) -> str:
-    """``CARD.md`` of a model from its ``model.json``: what it is, what it was trained on, how well it did, its limits."""
+    """``CARD.md`` of a model from its ``model.json``: what it was trained on, how well it did, its limits."""
     facts, info = card["metadata"], card["info"]
     share = info.get("share_fake_train")
     lines = [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,6 @@ from numpy.typing import NDArray
 from pipeline import spaces, tables
 from pipeline.errors import UserError
 from pipeline.paths import Paths
-from pipeline.schemas import TABLES
 
 # Space -> table, vector column and the column that names its maker.
 _SOURCE = {
@@ -24,6 +26,8 @@ _SOURCE = {
     "vqvae": ("codes", "code", "codec_id"),
 }
 _BATCH_ROWS = 1024
+# A project -> face ids, vectors float32 [n, d] and what made them.
+Reader = Callable[[Paths], tuple[list[str], NDArray[np.float32], str]]
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,15 @@ class Features:
         return Features(self.space, self.vectors[keep], faces, self.feature_id, self.parts)
 
 
-def load(paths: Paths, space: str) -> Features:
+def load(paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = MappingProxyType({})) -> Features:
     """Read one space, as `pipeline.spaces` names it; empty where a table of its parts is.
 
     Faces that lack the vector of any part are left out.
+
+    Parameters
+    ----------
+    worked_out
+        Readers of spaces that no table holds, such as ``residual``.
 
     Raises
     ------
@@ -83,7 +92,7 @@ def load(paths: Paths, space: str) -> Features:
         that nobody knows, or a channel is asked for that is not there.
     """
     try:
-        loaded = [(part, *_read(paths, part)) for part in spaces.parse(space)]
+        loaded = [(part, *worked_out.get(part.base, partial(_read, part=part))(paths)) for part in spaces.parse(space)]
     except ValueError as error:
         raise UserError(f"space '{space}': {error}") from error
     known = _known(paths)
@@ -104,10 +113,8 @@ def load(paths: Paths, space: str) -> Features:
 
 def _read(paths: Paths, part: spaces.Part) -> tuple[list[str], NDArray[np.float32], str]:
     """Face ids, vectors of the part (float32 [n, d]) and their maker."""
-    if part.base == "residual":
-        from pipeline.stages.residuals import read_residuals  # OpenCV, which the other spaces do without
-
-        return read_residuals(paths)
+    if part.base not in _SOURCE:
+        raise UserError(f"this stage does not work out the space '{part.base}', which no table holds")
     name, column, id_column = _SOURCE[part.base]
     path = paths.table(name)
     wanted = pc.is_valid(ds.field(column))

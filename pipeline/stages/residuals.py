@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from embeddings.residual import RESIDUAL_ID, residual_features
 from pipeline import tables
 from pipeline.errors import UserError
-from pipeline.ingest.encoding import decode_image
 from pipeline.paths import Paths
 
 # Reconstructions held at once, encoded (about 0.1 MB each); the faces table is gone through once for each such chunk.
@@ -62,6 +61,8 @@ def _describe(
     """Add the faces that ``made`` holds the reconstructions of."""
     if not made:
         return
+    from pipeline.ingest.encoding import decode_image  # brings OpenCV and the detectors; only this space needs it
+
     here = ds.field("face_id").isin(list(made))
     for batch in tables.read_batches(paths.table("faces"), "faces", columns=["face_id", "image"], where=here):
         faces = [(i, image) for i, image in zip(*(c.to_pylist() for c in batch.columns), strict=True) if i in distance]

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
 from pipeline.stages import features
 from pipeline.stages.common import Run, Stage
+from pipeline.stages.residuals import read_residuals
 
 STAGE = Stage(
     "train",
@@ -58,7 +58,7 @@ def run(params: Params, paths: Paths) -> None:
         else:
             if loaded is None or loaded.space != space:
                 loaded = None  # the former space's vectors go before the next one's come
-                loaded = features.load(paths, space)
+                loaded = features.load(paths, space, worked_out={"residual": read_residuals})
             try:
                 shards.write(key, _train_one(current, paths, loaded, model, models / key))
             except ValueError as error:  # the classifiers' one sentence about what they were given
@@ -93,9 +93,8 @@ def _train_one(
     )
 
     def choose(rows: IntArray) -> IntArray:
-        if balance != "frames":
-            return rows
-        return rows[balanced_rows(labels[rows], videos[rows], seed=settings.seed)]
+        equal = balance == "frames"
+        return rows[balanced_rows(labels[rows], videos[rows], seed=settings.seed)] if equal else rows
 
     if settings.train.protocol == "cv":
         p_fake = np.empty(len(labels))
@@ -113,23 +112,18 @@ def _train_one(
         model, p_fake = result.model, result.p_fake
     unseen = split != "train"
     found = _rows(current, inside.faces[unseen], p_fake[unseen], split[unseen], inside.space, name)
-    save_model(model, folder, metadata=_facts(current, paths, inside, found), describe=model_card.text)
+    facts = model_card.facts(
+        paths,
+        found,
+        space=inside.space,
+        parts=[asdict(part) for part in inside.parts],
+        protocol=settings.train.protocol,
+        balance=balance,
+        fingerprint=current.fingerprint({}),
+        seed=settings.seed,
+    )
+    save_model(model, folder, metadata=facts, describe=model_card.text)
     return found
-
-
-def _facts(current: Run, paths: Paths, inside: features.Features, rows: list[dict[str, object]]) -> dict[str, Any]:
-    """What is recorded with a model beside what it knows itself."""
-    single = {"feature_id": inside.feature_id} if len(inside.parts) == 1 else {}
-    return single | {
-        "space": inside.space,
-        "parts": [asdict(part) for part in inside.parts],
-        "protocol": current.params.train.protocol,
-        "balance": current.params.train.balance,
-        "fingerprint": current.fingerprint({}),
-        "networks": model_card.networks(paths, [part.space for part in inside.parts]),
-        "scores": model_card.scores(rows, seed=current.params.seed),
-        **model_card.material(paths),
-    }
 
 
 def _rows(
