@@ -107,14 +107,13 @@ class Boost:
         self.directions = principal_directions(scaled, n_components=self.settings.n_components, seed=self.seed)
         Z = scaled @ self.directions
         n_trees, report = self._choose_length(Z, labels, weights, groups)
-        model = self._grow(Z, labels, weights, n_trees=n_trees)
-        self._keep(model)
+        nodes = self._keep(self._grow(Z, labels, weights, n_trees=n_trees))
         self.n_features = matrix.shape[1]
         self.info = {
             **asdict(self.settings),
             **report,
-            "n_trees_grown": n_trees,
-            "n_nodes": len(self.nodes["value"]) if self.nodes else 0,
+            "n_trees_grown": len(nodes["first"]),
+            "n_nodes": len(nodes["value"]),
             "n_inputs": Z.shape[1],
             "n_train": len(matrix),
             "n_groups_train": len(names),
@@ -154,7 +153,7 @@ class Boost:
         )
         return model.fit(Z, y, sample_weight=weights)
 
-    def _keep(self, model: HistGradientBoostingClassifier) -> None:
+    def _keep(self, model: HistGradientBoostingClassifier) -> dict[str, npt.NDArray[Any]]:
         """Take the trees as arrays. scikit-learn has no public way to them; a test compares the answers."""
         trees = [predictor.nodes for (predictor,) in model._predictors]
         self.baseline = float(np.ravel(model._baseline_prediction)[0])
@@ -170,6 +169,7 @@ class Boost:
         nodes["value"] = np.where(leaf, nodes["value"], 0.0)
         nodes["first"] = first.astype(np.int32)
         self.nodes = nodes
+        return nodes
 
     def predict_p_fake(self, X: npt.ArrayLike) -> Float64Array:
         """P(fake) float64 [n]; see ``Classifier.predict_p_fake``."""

@@ -137,11 +137,10 @@ class Logistic:
         for k in range(n_folds):
             outside, solution = fold == k, None
             inner = np.where(outside, 0.0, weights)
-            Z_out = Z[outside]
             for c, C in enumerate(candidates):
                 # From strong to weak regularisation, each fit starts at the one before.
                 solution = _solve(Z, y, inner, C=C, start=solution)
-                losses[c] += _log_loss_sum(Z_out, y[outside], weights[outside], solution)
+                losses[c] += _log_loss_sum(Z, y, np.where(outside, weights, 0.0), solution)
         losses /= weights.sum()
         report = {
             "C_source": f"inner grouped {n_folds}-fold",

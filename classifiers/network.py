@@ -153,10 +153,13 @@ class Network:
         """What the first layer sees in training, and the directions [d, r] it was reduced to (None: all features)."""
         scaler = Standardiser.fit(X, rows=train_rows, blocks=self.settings.blocks)
         self.scaler = scaler
-        rotation = Rotation.of(scaler.apply(X[train_rows])) if self.settings.rotate else None
+        rotation = None
+        if self.settings.rotate and Rotation.pays(len(train_rows), X.shape[1]):  # asked first: big rows are not copied
+            scaled = X[train_rows]
+            rotation = Rotation.of(scaler.apply(scaled, out=scaled))
         if rotation is None:
             return (lambda rows: scaler.apply(X[rows])), None
-        directions = scaler.apply(X[train_rows]).T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal
+        directions = scaled.T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal
         # One factor for all, so that a direction has unit variance on average, as standardised features have.
         directions *= np.float32(1 / max(float(rotation.Z.std(axis=0).mean()), 1e-6))
         chunks = range(0, len(X), CHUNK_ROWS)

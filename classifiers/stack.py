@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -116,15 +117,15 @@ class Stack:
         blocks = self.settings.blocks or (n_features,)
         if sum(blocks) != n_features or min(blocks) < 1:
             raise ValueError(f"Expected parts that add up to {n_features} features, got {'+'.join(map(str, blocks))}.")
-        balanced, more = self.settings.balanced, {"profile": self.profile, "seed": self.seed}
+        balanced, profile, seed = self.settings.balanced, self.profile, self.seed
         linear = replace(self.settings.logistic, balanced=balanced)
         trees = self.settings.gboost and replace(self.settings.gboost, balanced=balanced)
         found: dict[str, tuple[slice, Callable[[], Base]]] = {}
         for b, (end, width) in enumerate(zip(accumulate(blocks), blocks, strict=True)):
             columns = slice(end - width, end)
-            found[f"part{b}.logistic"] = columns, lambda: Logistic("logistic", linear, **more)
+            found[f"part{b}.logistic"] = columns, partial(Logistic, "logistic", linear, profile=profile, seed=seed)
             if trees is not None:
-                found[f"part{b}.gboost"] = columns, lambda: Boost("gboost", trees, **more)
+                found[f"part{b}.gboost"] = columns, partial(Boost, "gboost", trees, profile=profile, seed=seed)
         return found
 
     def predict_p_fake(self, X: npt.ArrayLike) -> Float64Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -89,6 +90,10 @@ class Machine:
         return out + self.intercept
 
 
+# Weights [n], C and the machine to start at -> the trained machine.
+Solver = Callable[..., Machine]
+
+
 class Svm:
     """Standardise, then a support vector machine and Platt's logistic function."""
 
@@ -131,25 +136,19 @@ class Svm:
         weights = training_weights(labels, sample, balanced=self.settings.balanced)
         self.scaler = Standardiser.fit(matrix, blocks=self.settings.blocks)
         scaled = self.scaler.apply(matrix, out=matrix if in_place else None)
-        solve: Callable[..., Machine]
         rotation: Rotation | None = None
         if self.settings.kernel == "rbf":
             total = float(sum(np.square(scaled[s : s + CHUNK_ROWS]).sum() for s in range(0, len(scaled), CHUNK_ROWS)))
             gamma = len(scaled) / total if total > 0 else 1.0
             self.directions = principal_directions(scaled, n_components=self.settings.n_components, seed=self.seed)
             Z = scaled @ self.directions
-
-            def solve(a: Float64Array, C: float, start: Machine | None = None) -> Machine:
-                return _solve_rbf(Z, labels, a, C=C, gamma=gamma)
+            solve: Solver = partial(_solve_rbf, Z, labels, gamma=gamma)
         else:
             rotation = Rotation.of(scaled)
             Z = scaled if rotation is None else rotation.Z
-
-            def solve(a: Float64Array, C: float, start: Machine | None = None) -> Machine:
-                return _solve_linear(Z, labels, a, C=C, start=start)
-
+            solve = partial(_solve_linear, Z, labels)
         C, blend, report = self._choose(Z, labels, weights, groups, solve)
-        machine = solve(weights, C)
+        machine = solve(weights, C=C)
         if rotation is not None:
             coef = rotation.to_features(machine.coef.astype(np.float64), scaled)
             machine = Machine(coef.astype(np.float32), machine.intercept)
@@ -167,7 +166,7 @@ class Svm:
         return self
 
     def _choose(
-        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups, solve: Callable[..., Machine]
+        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups, solve: Solver
     ) -> tuple[float, Blend, dict[str, Any]]:
         """C, and Platt's function of the distances of held-out groups at that C.
 
@@ -184,8 +183,10 @@ class Svm:
             machine: Machine | None = None
             outside = fold == k
             for c, C in enumerate(candidates):
-                machine = solve(np.where(outside, 0.0, weights), C, machine)
-                held[c, outside] = machine.distance(Z[outside])
+                machine = solve(np.where(outside, 0.0, weights), C=C, start=machine)
+                # A product over all rows is cheaper than a copy of some; a kernel is not, and its rows are short.
+                is_linear = machine.support is None
+                held[c, outside] = machine.distance(Z)[outside] if is_linear else machine.distance(Z[outside])
         blends = [fit_blend(f, y, weights) for f in held]
         share = weights / weights.sum()
         losses = [
@@ -271,8 +272,10 @@ def _solve_linear(
     return Machine(found.x[:-1].astype(np.float32), float(found.x[-1]))
 
 
-def _solve_rbf(Z: Float32Array, y: IntArray, weights: Float64Array, *, C: float, gamma: float) -> Machine:
-    """scikit-learn's SVC; rows without weight are left out."""
+def _solve_rbf(
+    Z: Float32Array, y: IntArray, weights: Float64Array, *, C: float, gamma: float, start: Machine | None = None
+) -> Machine:
+    """scikit-learn's SVC, which starts anew whatever ``start``; rows without weight are left out."""
     rows = np.flatnonzero(weights > 0)
     svc = SVC(C=C, kernel="rbf", gamma=gamma, cache_size=KERNEL_CACHE_MB)
     svc.fit(Z[rows], y[rows], sample_weight=weights[rows])

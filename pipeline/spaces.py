@@ -26,7 +26,7 @@ BANDS: dict[str, tuple[int, int | None]] = {"coarse": (0, 2), "middle": (3, 6), 
 
 _CHANNELS = rf"(?:\.(?:{'|'.join(BANDS)}|\d{{1,2}}(?:-\d{{1,2}})?))*"
 _PART = rf"(?:wplus{_CHANNELS}|{'|'.join(b for b in BASES if b != 'wplus')})"
-PATTERN = rf"^{_PART}(?:\+{_PART})*$"
+PATTERN = rf"^{_PART}(?:\+{_PART})*\Z"
 EXAMPLES = f"{', '.join(BASES)}, W+ channels (wplus.3, wplus.0-3, wplus.coarse, wplus.middle, wplus.fine) and sums"
 
 

@@ -30,8 +30,8 @@ def test_the_linear_machine_is_the_minimum_that_liblinear_finds():
     # liblinear penalises the intercept as one more weight; scaled by 1000, that penalty is a millionth.
     theirs = LinearSVC(C=0.01, dual=False, intercept_scaling=1000, tol=1e-10, max_iter=10_000)
     theirs.fit(Z.astype(np.float64), y, sample_weight=weights)
-    np.testing.assert_allclose(ours.coef, theirs.coef_[0], atol=2e-4)  # float32 products here
-    assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=2e-3)
+    np.testing.assert_allclose(ours.coef, theirs.coef_[0], atol=1e-3)  # float32 products here
+    assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=3e-3)
 
 
 def test_the_rbf_machine_answers_as_scikit_learns():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_bands_part_the_channels_of_every_generator() -> None:
     for n_channels in (14, 16, 18):
         codes = np.repeat(np.arange(n_channels, dtype=np.float32), W)[None]
         parts = [spaces.assemble({"wplus": codes}, f"wplus.{band}")[0, ::W].tolist() for band in spaces.BANDS]
-        assert sum(parts, []) == list(range(n_channels))
+        assert list(chain(*parts)) == list(range(n_channels))
 
 
 def test_parts_stand_side_by_side_in_the_order_of_the_name() -> None:
@@ -201,9 +202,8 @@ def test_residuals_are_read_for_each_face_and_a_face_without_a_part_is_left_out(
     assert found.blocks == (6, 267)
     # Fakes are three grey levels brighter than their reconstruction.
     brighter = found.vectors[:, 6]
-    assert {3: 1, 0: 0} == {
-        round(float(v) * 127.5): int(y) for v, y in zip(brighter, found.faces["label"], strict=True)
-    }
+    levels = {round(float(v) * 127.5): int(y) for v, y in zip(brighter, found.faces["label"], strict=True)}
+    assert levels == {3: 1, 0: 0}
 
 
 def run(paths: Paths, **changes: Any) -> None:
