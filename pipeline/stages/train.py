@@ -60,9 +60,10 @@ def run(params: Params, paths: Paths) -> None:
                 loaded = None  # the former space's vectors go before the next one's come
                 loaded = features.load(paths, space, worked_out={"residual": read_residuals})
             try:
-                shards.write(key, _train_one(current, paths, loaded, model, models / key))
+                rows = _train_one(current, paths, loaded, model, models / key)
             except ValueError as error:  # the classifiers' one sentence about what they were given
                 raise UserError(f"train: {model} on {space}: {error}") from error
+            shards.write(key, rows)
         counts.done += 1
     shutil.rmtree(paths.models, ignore_errors=True)
     paths.models.mkdir(parents=True)
