@@ -55,6 +55,7 @@ BENCHMARKS = {
     "invert": "invert",
     "pca": "pca",
     "pipeline": "run_pipeline",
+    "spaces": "spaces",
     "train": "train_scale",
     "vqvae": "vqvae",
 }

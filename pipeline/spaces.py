@@ -1,6 +1,7 @@
 """Names of feature spaces: the plain ones, channels of W+ codes, and several side by side.
 
-    wplus  efficientnet  frequency  pca  vqvae  residual      a space as it is stored (residual: worked out from stored images)
+    wplus  efficientnet  frequency  pca  vqvae  residual
+                                                   a space as it is stored (residual: worked out from stored images)
     wplus.3  wplus.0-3  wplus.0-2.7                W+ channels alone: numbers and ranges, ends included
     wplus.coarse  wplus.middle  wplus.fine         W+ channels by the size of the image they act on
     wplus.fine+efficientnet                        vectors side by side
