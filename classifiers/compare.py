@@ -11,10 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtr
-from scipy.stats import rankdata
 
 from classifiers.bootstrap import draw_groups, interval
-from classifiers.checks import FAKE, REAL, Float64Array, Groups, IntArray, check_labels, check_probabilities, group_codes
+from classifiers.checks import (
+    FAKE,
+    REAL,
+    Float64Array,
+    Groups,
+    IntArray,
+    check_labels,
+    check_probabilities,
+    group_codes,
+)
 from classifiers.metrics import Scores
 
 COMPARED = ("roc_auc", "log_loss", "accuracy")
@@ -78,7 +86,7 @@ def delong(y: npt.ArrayLike, a: Answers, b: Answers, groups: Groups, *, level: f
     """Difference of two ROC-AUCs on the same items after DeLong, DeLong and Clarke-Pearson (1988).
 
     It takes *items* as independent. Frames of a video are not, so it belongs on videos; videos of one source group are
-    not either, which ``reason`` says where groups hold several. Placement values by midranks (Sun and Xu 2014).
+    not either, which ``reason`` says where groups hold several.
 
     Raises
     ------
@@ -91,15 +99,16 @@ def delong(y: npt.ArrayLike, a: Answers, b: Answers, groups: Groups, *, level: f
     if min(counts) < 2:
         why = f"DeLong's test needs two items of each class, got {counts[REAL]} real and {counts[FAKE]} fake"
         return Comparison("roc_auc", "DeLong", np.nan, np.nan, np.nan, np.nan, n_groups, n, why)
-    fakes, reals = zip(*(_placements(labels, _ranked(x, n)) for x in (a, b), strict=True), strict=True)
-    gap_fakes, gap_reals = fakes[0] - fakes[1], reals[0] - reals[1]
+    of_a, of_b = (_placements(labels, _ranked(x, n)) for x in (a, b))
+    gap_fakes, gap_reals = of_a[0] - of_b[0], of_a[1] - of_b[1]
     difference = float(gap_fakes.mean())
     error = float(np.sqrt(gap_fakes.var(ddof=1) / len(gap_fakes) + gap_reals.var(ddof=1) / len(gap_reals)))
     reason = None
     if n_groups < n:
         reason = f"takes {n} items as independent, they come from {n_groups} groups: p-value and interval are too sure"
-    if error == 0:  # the same ranking twice
-        return Comparison("roc_auc", "DeLong", difference, np.nan, np.nan, np.nan, n_groups, n, "no difference varies")
+    if error < 1e-12:  # the same ranking twice, up to rounding
+        why = "both rank all items alike: nothing to test"
+        return Comparison("roc_auc", "DeLong", difference, np.nan, np.nan, np.nan, n_groups, n, why)
     half = float(ndtri((1 + level) / 2)) * error
     p_value = float(2 * ndtr(-abs(difference) / error))
     return Comparison(
@@ -126,11 +135,15 @@ def _scores(labels: IntArray, answers: Answers, codes: IntArray) -> Scores:
 
 def _placements(labels: IntArray, score: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Share of reals below each fake, and of fakes above each real, ties counting half; both average to the AUC."""
-    fakes, reals = score[labels == FAKE], score[labels == REAL]
-    rank = rankdata(np.concatenate([fakes, reals]))  # midranks
-    above = (rank[: len(fakes)] - rankdata(fakes)) / len(reals)
-    below = 1 - (rank[len(fakes) :] - rankdata(reals)) / len(fakes)
-    return above, below
+    fakes, reals = np.sort(score[labels == FAKE]), np.sort(score[labels == REAL])
+    below = _share_below(reals, score[labels == FAKE])
+    above = 1 - _share_below(fakes, score[labels == REAL])
+    return below, above
+
+
+def _share_below(ordered: Float64Array, values: Float64Array) -> Float64Array:
+    """Share of ``ordered`` below each of ``values``, equal ones counting half."""
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(ordered))
 
 
 def _p_value(draws: Float64Array, n_groups: int) -> float:

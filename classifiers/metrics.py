@@ -22,6 +22,8 @@ from classifiers.checks import (
 METRICS = (
     "accuracy",
     "balanced_accuracy",
+    "recall",
+    "specificity",
     "roc_auc",
     "average_precision",
     "log_loss",
@@ -118,6 +120,8 @@ class Scores:
             return {
                 "accuracy": (tp + tn) / n,
                 "balanced_accuracy": (tp / (tp + fn) + tn / (tn + fp)) / 2,
+                "recall": tp / (tp + fn),
+                "specificity": tn / (tn + fp),
                 "log_loss": loss / n,
                 "brier": squared / n,
                 "ece": np.abs(real_gap + fake_gap).sum(axis=1) / 2,

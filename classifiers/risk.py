@@ -69,10 +69,10 @@ class Abstention:
     undefined: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, y: IntArray, p_fake: Float64Array, codes: IntArray, *, band: tuple[float, float]) -> Abstention:
-        """Labels [n], P(fake) [n], group numbers [n] and the band, ends included, in which no verdict is given."""
+    def of(cls, y: IntArray, p_fake: Float64Array, codes: IntArray, *, uncertain: npt.NDArray[np.bool_]) -> Abstention:
+        """Labels [n], P(fake) [n], group numbers [n] and which items [n] lie in the band without a verdict."""
         wrong = (p_fake >= DEFAULT_THRESHOLD) != (y == FAKE)
-        answered = (p_fake < band[0]) | (p_fake > band[1])
+        answered = ~uncertain
         columns = (np.ones(len(y)), answered, answered & wrong)
         n_groups = int(codes.max()) + 1
         sums = np.stack([np.bincount(codes, weights=c, minlength=n_groups) for c in columns], axis=1)

@@ -50,7 +50,15 @@ STAGES = {
 }
 
 # What `lf bench` is told -> module of benchmarks/.
-BENCHMARKS = {"head": "head", "invert": "invert", "pca": "pca", "pipeline": "run_pipeline", "vqvae": "vqvae"}
+BENCHMARKS = {
+    "calibration": "calibration",
+    "coverage": "coverage",
+    "head": "head",
+    "invert": "invert",
+    "pca": "pca",
+    "pipeline": "run_pipeline",
+    "vqvae": "vqvae",
+}
 
 
 def _setup_logging(paths: Paths, command: str) -> Path:

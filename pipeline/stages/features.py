@@ -34,7 +34,7 @@ class Features:
     vectors
         float32 [n_faces, n_dims], in the order of `faces`.
     faces
-        One row per face: face_id, video_id, label, source_group.
+        One row per face: face_id, video_id, track_id, label, source_group.
     feature_id
         What made the vectors: the inverter's or the embedder's id.
     """
@@ -71,7 +71,7 @@ def load(paths: Paths, space: str) -> Features:
 
 
 def _known(paths: Paths) -> pd.DataFrame:
-    columns = ["face_id", "video_id", "label", "source_group"]
+    columns = ["face_id", "video_id", "track_id", "label", "source_group"]
     return tables.read_pandas(paths.table("faces"), "faces", columns=columns).set_index("face_id")
 
 
