@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
-from classifiers.bootstrap import draw_groups, interval
+from classifiers.bootstrap import draw_groups, metric_interval
 from classifiers.metrics import Scores
 
 GROUPS = (10, 20, 50, 200)
@@ -84,7 +84,8 @@ def studies(n_groups: int, rng: np.random.Generator, world: World, *, n_boot: in
 
 def product(study: Study) -> Interval:
     """The interval of the tables: expanded percentile."""
-    low, high, _, _ = interval(study.draws, n_groups=study.n_groups, level=LEVEL)
+    found = metric_interval(study.metric, study.value, study.draws, n_groups=study.n_groups, level=LEVEL)
+    low, high, _, _ = found
     return low, high
 
 

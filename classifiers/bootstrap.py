@@ -26,6 +26,7 @@ from classifiers.metrics import COUNTS, DEFAULT_THRESHOLD, Scores
 MIN_USABLE_SHARE = 0.5
 # Below this many groups 95 % intervals were seen to hold less often than 92 % (docs/decisions.md).
 FEW_GROUPS = 20
+ECE_REMARK = "chance adds to the calibration error: it and its interval are too high where items are few"
 
 
 class Measure(Protocol):
@@ -120,7 +121,7 @@ def _row(
     metric: str, value: float, draws: Float64Array, n_groups: int, n_items: int, *, level: float, why: str | None
 ) -> MetricRow:
     """A metric with its interval; ``why`` says that there is none."""
-    low, high, dropped, reason = interval(draws, n_groups=n_groups, level=level)
+    low, high, dropped, reason = metric_interval(metric, value, draws, n_groups=n_groups, level=level)
     if why is not None or np.isnan(value):
         value, low, high, reason = np.nan, np.nan, np.nan, why or "not defined for these items"
     return MetricRow(metric, value, low, high, n_groups, n_items, dropped, reason)
@@ -177,6 +178,21 @@ def interval(draws: Float64Array, *, n_groups: int, level: float = 0.95) -> tupl
     if n_groups < FEW_GROUPS:
         remarks.append(f"{n_groups} source groups: the interval may be too narrow")
     return float(low), float(high), n_dropped, "; ".join(remarks) or None
+
+
+def metric_interval(
+    metric: str, value: float, draws: Float64Array, *, n_groups: int, level: float = 0.95
+) -> tuple[float, float, int, str | None]:
+    """Like ``interval``; that of the calibration error is mirrored at the value and kept in [0, 1].
+
+    A calibration error is a sum of absolute gaps, so chance can only add to it: the draws lie above the value as the
+    value lies above the truth.
+    """
+    low, high, n_dropped, reason = interval(draws, n_groups=n_groups, level=level)
+    if metric != "ece" or np.isnan(low):
+        return low, high, n_dropped, reason
+    low, high = (float(np.clip(2 * value - end, 0, 1)) for end in (high, low))
+    return low, high, n_dropped, "; ".join([*([reason] if reason else []), ECE_REMARK])
 
 
 def expanded_tail(n_groups: int, *, level: float = 0.95) -> float:

@@ -1,4 +1,4 @@
-"""What the classifiers' answers are worth: predictions in, rows of ``metrics``, ``method_metrics``, ``comparisons`` out."""
+"""What the classifiers' answers are worth: predictions in, rows of the tables that `evaluate` writes out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def coverage(faces: pd.DataFrame, wanted: Evaluate, *, seed: int) -> Rows:
 
 
 def of_models(predictions: pd.DataFrame, wanted: Evaluate, *, seed: int) -> Rows:
-    """Rows of ``metrics``: every classifier on every level and split, then the constant answers they are held against."""
+    """Rows of ``metrics``: every classifier on every level and split, then the constant answers."""
     rows: Rows = []
     baselines: dict[tuple[str, str], Rows] = {}
     for place, part in _parts(predictions, what="metrics"):
