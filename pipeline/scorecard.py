@@ -96,6 +96,8 @@ def methods(faces: pd.DataFrame) -> dict[str, str | None]:
 
 def against_best(predictions: pd.DataFrame, metrics: Rows, wanted: Evaluate, *, seed: int) -> Rows:
     """Rows of ``comparisons``: at each level and split the model with the highest ROC-AUC against every other."""
+    if not metrics:
+        return []
     table = pd.DataFrame(metrics)
     auc = table[table["metric"].eq("roc_auc") & table["space"].ne("baseline") & table["value"].notna()]
     rows: Rows = []

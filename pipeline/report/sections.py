@@ -19,7 +19,7 @@ Figures = Mapping[str, bytes]
 SHEET_SIZE_PX = 192
 CURVES_CAPTION = (
     "All models (the eight of the highest ROC-AUC) on the same items. Dashed: chance, the share of fakes, and the "
-    "errors of always answering the majority class. A risk that falls towards the left: unsure answers are the wrong ones."
+    "errors of always answering the majority class. Where risk falls to the left, unsure answers are the wrong ones."
 )
 N_SHEET_ROWS = 4  # faces in each of best, middle and worst
 
