@@ -1,7 +1,7 @@
 """What calibration gains or loses by number of source groups: log-loss of simulated out-of-fold answers.
 
 Scores of `benchmarks/coverage.py` whose logits are made too timid (divided) or too bold (multiplied); five grouped
-folds, each calibrated by the others. Printed is the mean class-balanced log-loss over studies, to hold against ``none``.
+folds, each calibrated by the others. Printed is the mean class-balanced log-loss over studies; ``none`` is to beat.
 
 uv run lf bench calibration
 """

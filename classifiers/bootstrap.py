@@ -5,7 +5,7 @@ are drawn with replacement, as many as there are, and the interval spans the mid
 covers the choice of measured groups, not the choice of training data.
 
 With G groups the plain percentile interval is too narrow: the draws spread like sqrt((G - 1) / G) of the truth, and the
-spread itself is estimated. The *expanded percentile* interval (Hesterberg 2015, section 4.4) widens the quantiles to
+spread itself is estimated. The *expanded percentile* interval (Hesterberg 2015) widens the quantiles to
 Phi(+-sqrt(G / (G - 1)) t(G - 1)), which makes it as wide as Student's t where the metric is a mean.
 """
 
