@@ -93,8 +93,11 @@ class AtPrior:
         columns = (real, ~real, real & called, ~real & ~called, loss * real, loss * ~real)
         n_groups = int(codes.max()) + 1
         sums = np.stack([np.bincount(codes, weights=c, minlength=n_groups) for c in columns], axis=1)
-        only = f"only {'fake' if y[0] == FAKE else 'real'} items"
-        undefined = dict.fromkeys(AT_PRIOR, only) if len(np.unique(y)) < 2 else {}
+        undefined: dict[str, str] = {}
+        if len(np.unique(y)) < 2:
+            undefined = dict.fromkeys(AT_PRIOR, f"only {'fake' if y[0] == FAKE else 'real'} items")
+        elif not called.any():
+            undefined = {"precision_at_prior": f"nothing is called fake from P(fake) = {threshold:.3g} on"}
         return cls(share, cost_false_alarm, cost_miss, sums, undefined)
 
     def evaluate(self, group_weights: npt.NDArray[np.int64]) -> dict[str, Float64Array]:

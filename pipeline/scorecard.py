@@ -70,7 +70,7 @@ def of_methods(predictions: pd.DataFrame, method_of: Mapping[str, str | None], w
     """
     rows: Rows = []
     for place, part in _parts(predictions, what="methods"):
-        method = part["id"].map(method_of).fillna(UNKNOWN)
+        method = pd.Series([method_of.get(i) or UNKNOWN for i in part["id"]], index=part.index)
         real = part["label"] == 0
         for name in sorted(set(method[~real])):
             chosen = part[real | (method == name)]

@@ -57,12 +57,16 @@ def judged_splits(table: pd.DataFrame) -> list[str]:
 
 
 def judged(metrics: pd.DataFrame) -> list[tuple[str, str]]:
-    """``(level, split)`` pairs to report: video before frame, each on its most honest split."""
+    """``(level, split)`` pairs to report: video, track, frame, each on its most honest split.
+
+    Tracks are left out where every video has one, for they say the same.
+    """
     rows = model_rows(metrics)
+    n_items = rows.groupby("level")["n_items"].max()
     pairs = []
-    for level in ("video", "frame"):
+    for level in ("video", "track", "frame"):
         splits = judged_splits(rows[rows["level"] == level])
-        if splits:
+        if splits and not (level == "track" and n_items["track"] == n_items.get("video")):
             pairs.append((level, splits[0]))
     return pairs
 

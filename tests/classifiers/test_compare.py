@@ -15,7 +15,7 @@ def two_models(n: int = 240, *, gain: float = 0.6, shared: float = 1.0, seed: in
     y = rng.integers(0, 2, n)
     common = shared * rng.normal(size=n)
     score = [s * y + common + 0.7 * rng.normal(size=n) for s in (1 + gain, 1.0)]
-    return y, *(Answers((1 / (1 + np.exp(0.5 - x))).round(2)) for x in score), np.arange(n)
+    return y, *(Answers(np.clip(1 / (1 + np.exp(0.5 - x)), 0.01, 0.99).round(2)) for x in score), np.arange(n)
 
 
 def brute_force(y, a, b):

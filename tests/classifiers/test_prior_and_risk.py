@@ -103,6 +103,9 @@ def test_a_band_around_everything_has_no_risk_but_a_reason():
     assert rows["band_coverage"].value == 0
     assert np.isnan(rows["band_risk"].value)
     assert rows["band_risk"].reason == "every item lies in the band without a verdict"
+    rare = partial(AtPrior.of, prior_fake=0.1)
+    silent = {r.metric: r for r in evaluate(y, p, np.arange(40), more=[rare], n_boot=50, seed=0)}
+    assert silent["precision_at_prior"].reason == "nothing is called fake from P(fake) = 0.9 on"
     one = {r.metric: r for r in evaluate(np.ones(40), p, np.arange(40), more=more, n_boot=50, seed=0)}
     assert {r.reason for m, r in one.items() if m not in ("tp", "fp", "tn", "fn")} == {"only fake items"}
     assert all(np.isnan(r.value) for m, r in one.items() if m not in ("tp", "fp", "tn", "fn"))
