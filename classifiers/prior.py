@@ -92,7 +92,7 @@ class AtPrior:
         loss = item_log_loss(y, shift_prior(p_fake, to=share))
         columns = (real, ~real, real & called, ~real & ~called, loss * real, loss * ~real)
         n_groups = int(codes.max()) + 1
-        sums = np.stack([np.bincount(codes, weights=c, minlength=n_groups) for c in columns], axis=1)
+        sums = np.stack([np.bincount(codes, weights=c, minlength=n_groups) for c in columns], axis=1).astype(np.float64)
         undefined: dict[str, str] = {}
         if len(np.unique(y)) < 2:
             undefined = dict.fromkeys(AT_PRIOR, f"only {'fake' if y[0] == FAKE else 'real'} items")

@@ -75,7 +75,7 @@ class Abstention:
         answered = ~uncertain
         columns = (np.ones(len(y)), answered, answered & wrong)
         n_groups = int(codes.max()) + 1
-        sums = np.stack([np.bincount(codes, weights=c, minlength=n_groups) for c in columns], axis=1)
+        sums = np.stack([np.bincount(codes, weights=c, minlength=n_groups) for c in columns], axis=1).astype(np.float64)
         order, block_end = _by_sureness(p_fake)
         undefined: dict[str, str] = {}
         if len(np.unique(y)) < 2:

@@ -183,8 +183,8 @@ def test_width_zero_is_said():
 
 def test_accuracy_interval_is_the_binomial_one():
     # With one item per group, resampled accuracy is binomial(n, accuracy) / n exactly.
-    y = np.zeros(200, dtype=int)
-    p = np.where(np.arange(200) < 40, 0.9, 0.1)  # accuracy 0.8
+    y = np.arange(200) % 2
+    p = np.where(np.arange(200) < 40, 0.9 - 0.8 * y, 0.1 + 0.8 * y)  # accuracy 0.8
     row = next(r for r in evaluate(y, p, np.arange(200), n_boot=20_000, seed=0) if r.metric == "accuracy")
     low, high = binom.ppf([0.025, 0.975], 200, 0.8) / 200
     assert row.ci_low == pytest.approx(low, abs=0.006)  # one item is 0.005
