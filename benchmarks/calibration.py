@@ -30,7 +30,7 @@ def losses(n_groups: int, bold: float, rng: np.random.Generator) -> dict[str, fl
     fold = rng.permutation(n_groups)[codes] % N_FOLDS
     out = {"none": p}
     for method in ("platt", "isotonic"):
-        out[method] = calibrate.out_of_fold(p, y, codes, fold, method=method).p_fake  # type: ignore[arg-type]
+        out[method] = calibrate.out_of_fold(p, y, codes, fold, method=method).p_fake
     return {name: float(np.mean([item_log_loss(y, q)[y == c].mean() for c in (0, 1)])) for name, q in out.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from classifiers.bootstrap import MetricRow, constant_answer, evaluate, group_mean
+from classifiers.bootstrap import MeasureOf, MetricRow, constant_answer, evaluate, group_mean
 from classifiers.compare import Answers, delong, paired_bootstrap
 from classifiers.prior import AtPrior
 from classifiers.risk import Abstention
@@ -39,7 +39,7 @@ def of_models(predictions: pd.DataFrame, wanted: Evaluate, *, seed: int) -> Rows
     baselines: dict[tuple[str, str], Rows] = {}
     for place, part in _parts(predictions, what="metrics"):
         y, groups = _labels(part)
-        more = [
+        more: list[MeasureOf] = [
             partial(Abstention.of, uncertain=part["uncertain"].to_numpy(dtype=bool)),
             partial(
                 AtPrior.of,
@@ -102,18 +102,13 @@ def against_best(predictions: pd.DataFrame, metrics: Rows, wanted: Evaluate, *, 
     auc = table[table["metric"].eq("roc_auc") & table["space"].ne("baseline") & table["value"].notna()]
     rows: Rows = []
     for (level, split), ranked in auc.groupby(["level", "split"], sort=True):
-        part = predictions[predictions["level"].eq(level) & predictions["split"].eq(split)]
+        part = predictions[predictions["level"].eq(str(level)) & predictions["split"].eq(str(split))]
         by_model = {key: rows_of.set_index("id") for key, rows_of in part.groupby(["space", "model"], sort=True)}
         order = ranked.sort_values(["value", "space", "model"], ascending=[False, True, True])
         best, *others = zip(order["space"], order["model"], strict=True)
         for other in others:
-            place = dict(
-                zip(
-                    ("level", "split", "space_a", "model_a", "space_b", "model_b"),
-                    (level, split, *best, *other),
-                    strict=True,
-                )
-            )
+            place = {"level": str(level), "split": str(split), "space_a": best[0], "model_a": best[1]}
+            place |= {"space_b": other[0], "model_b": other[1]}
             rows += _compare(place, by_model[best], by_model[other], wanted, seed)
     return rows
 

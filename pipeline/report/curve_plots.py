@@ -35,12 +35,12 @@ def curves_figure(models: Sequence[Judged]) -> Figure:
     axes[0].plot([0, 1], [0, 1], color=MUTED, ls="--", lw=1)
     for rank in reversed(range(len(shown))):  # the first lies on top
         model = shown[rank]
-        style = {"color": CATEGORIES[rank % len(CATEGORIES)], "lw": 2.2 if rank == 0 else 1.1}
+        colour, width = CATEGORIES[rank % len(CATEGORIES)], 2.2 if rank == 0 else 1.1
         if (roc := scores.roc(model.label, model.score)) is not None:
-            axes[0].plot(*roc, label=short_name(model.name), **style)
-            axes[1].plot(*_steps(*scores.precision_recall(model.label, model.score)), **style)
+            axes[0].plot(*roc, label=short_name(model.name), color=colour, lw=width)
+            axes[1].plot(*_steps(*scores.precision_recall(model.label, model.score)), color=colour, lw=width)
         curve = risk_coverage(model.label, model.p_fake)
-        axes[2].plot(curve.coverage, curve.risk, drawstyle="steps-pre", **style)
+        axes[2].plot(curve.coverage, curve.risk, drawstyle="steps-pre", color=colour, lw=width)
     if shown:
         label = shown[0].label
         axes[1].axhline(label.mean(), color=MUTED, ls="--", lw=1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from pipeline.report import blocks, scores
 from pipeline.report.blocks import Block
 from pipeline.report.inputs import ReportInput
 from pipeline.report.palette import metric_name, model_name
+
+Cell = tuple[float | None, float | None, float | None]
 
 DECISIONS = ("ece", "tpr_at_fpr_01", "band_coverage", "band_risk", "aurc", "accuracy_at_prior", "precision_at_prior")
 BASELINES = ("accuracy", "accuracy_over_majority", "accuracy_reversed", "roc_auc", "roc_auc_reversed")
@@ -21,7 +21,12 @@ def baselines(metrics: pd.DataFrame, *, level: str, split: str) -> list[Block]:
     """Accuracy and ROC-AUC beside what the majority class and the reversed score reach."""
     table = scores.metric_table(metrics, level=level, split=split, names=list(BASELINES))
     rows = [
-        (r["space"], model_name(r["model"]), *[scores.format_interval(r[n]) for n in BASELINES], _beats(r))
+        (
+            r["space"],
+            model_name(r["model"]),
+            *[scores.format_interval(r[n]) for n in BASELINES],
+            _beats(r["accuracy_over_majority"]),
+        )
         for _, r in table.iterrows()
         if r["space"] != "baseline"
     ]
@@ -37,8 +42,8 @@ def baselines(metrics: pd.DataFrame, *, level: str, split: str) -> list[Block]:
     ]
 
 
-def _beats(row: Mapping[str, tuple[float | None, float | None, float | None]]) -> str:
-    _, low, high = row["accuracy_over_majority"]
+def _beats(cell: Cell) -> str:
+    _, low, high = cell
     if low is None or high is None:
         return "—"
     return VERDICTS[int(low > 0) - int(high < 0)]
@@ -65,6 +70,11 @@ def decisions(metrics: pd.DataFrame, *, level: str, split: str) -> list[Block]:
     ]
 
 
+def _cell(row: pd.Series, value: str) -> Cell:
+    """A number of a row with its interval."""
+    return scores.optional(row[value]), scores.optional(row["ci_low"]), scores.optional(row["ci_high"])
+
+
 def by_method(data: ReportInput, *, level: str, split: str) -> list[Block]:
     """Each manipulation method's fakes against all reals, of every model."""
     table = data.get("method_metrics")
@@ -74,10 +84,7 @@ def by_method(data: ReportInput, *, level: str, split: str) -> list[Block]:
     part = table[table["level"].eq(level) & table["split"].eq(split)]
     rows = []
     for (method, space, model), of_model in part.groupby(["method", "space", "model"], sort=True):
-        cells = {
-            r["metric"]: tuple(scores.optional(r[c]) for c in ("value", "ci_low", "ci_high"))
-            for _, r in of_model.iterrows()
-        }
+        cells = {r["metric"]: _cell(r, "value") for _, r in of_model.iterrows()}
         shown = [scores.format_interval(cells.get(n, (None, None, None))) for n in METHOD_COLUMNS]
         first = of_model.iloc[0]
         rows.append((method, space, model_name(str(model)), *shown, int(first["n_fakes"]), int(first["n_reals"])))
@@ -99,7 +106,7 @@ def comparisons(data: ReportInput, *, level: str, split: str) -> list[Block]:
             f"{r['space_b']} · {model_name(r['model_b'])}",
             metric_name(r["metric"]),
             r["method"],
-            scores.format_interval(tuple(scores.optional(r[c]) for c in ("difference", "ci_low", "ci_high"))),  # type: ignore[arg-type]
+            scores.format_interval(_cell(r, "difference")),
             "—" if pd.isna(r["p_value"]) else f"{r['p_value']:.3f}",
         )
         for _, r in part.iterrows()
