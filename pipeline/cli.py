@@ -51,6 +51,8 @@ STAGES = {
 
 # What `lf bench` is told -> module of benchmarks/.
 BENCHMARKS = {
+    "calibration": "calibration",
+    "coverage": "coverage",
     "head": "head",
     "invert": "invert",
     "pca": "pca",

@@ -180,6 +180,7 @@ class Train(_Section):
     balance: Literal["auto", "weights", "frames", "none"]
     aggregate: Literal["mean", "median", "topk", "noisy_or"]
     uncertain_band: tuple[float, float]
+    calibration: Literal["none", "platt", "isotonic"]
 
     @field_validator("spaces")
     @classmethod
@@ -200,6 +201,9 @@ class Evaluate(_Section):
     """Metrics."""
 
     n_boot: int = Field(ge=100, le=100_000)
+    prior_fake: float | None = Field(gt=0, lt=1)
+    cost_false_alarm: float = Field(gt=0, le=1e6)
+    cost_miss: float = Field(gt=0, le=1e6)
     n_study_faces: int | None = Field(ge=2)
 
 

@@ -50,7 +50,7 @@ class Features:
     vectors
         float32 [n_faces, n_dims], in the order of `faces`.
     faces
-        One row per face: face_id, video_id, label, source_group.
+        One row per face: face_id, video_id, track_id, label, source_group.
     feature_id
         What made the vectors: the inverter's or the embedder's id; joined by ' + ' where a space has several parts.
     parts
@@ -180,7 +180,7 @@ def _in_order(ids: list[str], matrix: NDArray[np.float32], order: list[str]) -> 
 
 
 def _known(paths: Paths) -> pd.DataFrame:
-    columns = ["face_id", "video_id", "label", "source_group"]
+    columns = ["face_id", "video_id", "track_id", "label", "source_group"]
     return tables.read_pandas(paths.table("faces"), "faces", columns=columns).set_index("face_id")
 
 
