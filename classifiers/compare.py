@@ -86,7 +86,7 @@ def delong(y: npt.ArrayLike, a: Answers, b: Answers, groups: Groups, *, level: f
     """Difference of two ROC-AUCs on the same items after DeLong, DeLong and Clarke-Pearson (1988).
 
     It takes *items* as independent. Frames of a video are not, so it belongs on videos; videos of one source group are
-    not either, which ``reason`` says where groups hold several. It is then too sure where items of one class repeat each
+    not either, which ``reason`` says where groups hold several. It is then too sure where items of a class repeat each
     other, and too timid where a real and its fakes rise and fall together, which leaves a ranking as it is.
 
     Raises
