@@ -172,7 +172,7 @@ def interval(draws: Float64Array, *, n_groups: int, level: float = 0.95) -> tupl
         return np.nan, np.nan, n_dropped, f"{n_dropped} of {len(draws)} draws lack a class: no interval"
     tail = expanded_tail(n_groups, level=level)
     low, high = np.quantile(usable, [tail, 1 - tail])
-    remarks = [f"{n_dropped} of {len(draws)} draws lack a class and are left out"] if n_dropped else []
+    remarks = [f"{n_dropped} of {len(draws)} draws lack a class (or any answer) and are left out"] if n_dropped else []
     if low == high:
         remarks = ["every draw gives the same value: the interval shows no uncertainty, there may be some"]
     if n_groups < FEW_GROUPS:

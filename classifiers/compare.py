@@ -86,7 +86,8 @@ def delong(y: npt.ArrayLike, a: Answers, b: Answers, groups: Groups, *, level: f
     """Difference of two ROC-AUCs on the same items after DeLong, DeLong and Clarke-Pearson (1988).
 
     It takes *items* as independent. Frames of a video are not, so it belongs on videos; videos of one source group are
-    not either, which ``reason`` says where groups hold several.
+    not either, which ``reason`` says where groups hold several. It is then too sure where items of a class repeat each
+    other, and too timid where a real and its fakes rise and fall together, which leaves a ranking as it is.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def delong(y: npt.ArrayLike, a: Answers, b: Answers, groups: Groups, *, level: f
     error = float(np.sqrt(gap_fakes.var(ddof=1) / len(gap_fakes) + gap_reals.var(ddof=1) / len(gap_reals)))
     reason = None
     if n_groups < n:
-        reason = f"takes {n} items as independent, they come from {n_groups} groups: p-value and interval are too sure"
+        reason = f"takes {n} items as independent, they come from {n_groups} groups: trust the group bootstrap"
     if error < 1e-12:  # the same ranking twice, up to rounding
         why = "both rank all items alike: nothing to test"
         return Comparison("roc_auc", "DeLong", difference, np.nan, np.nan, np.nan, n_groups, n, why)
