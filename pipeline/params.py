@@ -86,8 +86,12 @@ class Faces(_Section):
 
 
 class Split(_Section):
-    """Shares of train, val and test, and the number of folds."""
+    """What is kept on one side, what happens to leaks, shares of train, val and test, and the number of folds."""
 
+    by: Literal["group", "identity", "person", "method", "dataset", "compression"]
+    leaks: Literal["stop", "join", "warn"]
+    alike_above: float = Field(gt=0, le=1)
+    person_distance: float = Field(gt=0, lt=2)
     fractions: tuple[float, float, float]
     n_folds: int = Field(ge=2, le=50)
 
@@ -188,11 +192,23 @@ class Evaluate(_Section):
     n_study_faces: int | None = Field(ge=2)
 
 
-class ImportanceEffort(_Section):
-    """Size and number of the forests."""
+class Slices(_Section):
+    """Who is failed."""
 
+    models: Literal["best", "all"]
+    n_boot: int = Field(ge=100, le=100_000)
+    min_groups: int = Field(ge=2, le=1000)
+    n_exemplars: int = Field(ge=0, le=50)
+
+
+class ImportanceEffort(_Section):
+    """Which models are trained on single channels, their size and number, and how much is spent beyond."""
+
+    models: tuple[Literal["rf", "mlp5"], ...] = Field(min_length=1)
     n_trees: int = Field(ge=1, le=10_000)
     n_repeats: int = Field(ge=1, le=100)
+    n_permutations: int = Field(ge=0, le=1000)
+    n_effect_faces: int = Field(ge=0, le=1000)
 
 
 class Importance(_Section):
@@ -241,6 +257,7 @@ class Params(_Section):
     codes: Codes
     train: Train
     evaluate: Evaluate
+    slices: Slices
     importance: Importance
     map: Map
     cluster: Cluster
@@ -249,6 +266,8 @@ class Params(_Section):
     def _something_to_judge(self) -> Self:
         if self.train.protocol == "holdout" and self.split.fractions[0] == 1:
             raise ValueError("train.protocol: holdout needs a val or test part above 0 in split.fractions")
+        if self.train.protocol == "holdout" and self.split.by in ("method", "dataset", "compression"):
+            raise ValueError(f"split.by: {self.split.by} makes folds only, so it needs train.protocol: cv")
         return self
 
 
