@@ -90,3 +90,8 @@ def _numbers(values: pd.Series) -> NDArray[np.float64]:
 
 def _words(values: pd.Series) -> NDArray[np.object_]:
     return np.array([None if pd.isna(v) else str(v) for v in values], dtype=object)
+
+
+def heights(height_px: pd.Series) -> NDArray[np.object_]:
+    """Frame height in named steps, None where unknown."""
+    return name_bins(_numbers(height_px), (360, 720, 1080), ("below 360 px", "360 to 719 px", "720 to 1079 px", "1080 px and more"))

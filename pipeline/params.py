@@ -207,6 +207,7 @@ class ImportanceEffort(_Section):
     models: tuple[Literal["rf", "mlp5"], ...] = Field(min_length=1)
     n_trees: int = Field(ge=1, le=10_000)
     n_repeats: int = Field(ge=1, le=100)
+    parts_alone: bool
     n_permutations: int = Field(ge=0, le=1000)
     n_effect_faces: int = Field(ge=0, le=1000)
 

@@ -15,12 +15,14 @@ from classifiers.splits import SplitError, check_leaks, grouped_folds, three_way
 from classifiers.splits_domains import leave_one_out
 from classifiers.splits_units import join_groups, person_clusters
 from pipeline import tables
+from pipeline.channel_parts import FIRST
 from pipeline.params import Split
 from pipeline.paths import Paths
 
 DOMAINS = {"method": "manipulation method", "dataset": "data set", "compression": "compression"}
 FOLDS_ONLY = "split.by: {} makes folds only, each of which tests what the others did not train on"
-PERSON_CHANNELS = slice(0, 9)  # coarse and middle W+ channels: pose, shape, features; the fine ones are colour and light
+# Coarse and middle W+ channels: pose, shape, features; the fine ones are colour and light.
+PERSON_CHANNELS = slice(0, FIRST["fine"])
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ def _train_one(current: Run, paths: Paths, space: str, name: str, folder: Path) 
     groups = inside.faces["source_group"].to_numpy()
     factory = model_factory(name, profile=settings.profile, seed=settings.seed, device=current.device, n_jobs=-1)
     if settings.train.protocol == "cv":
+        # Folds that leave a domain out leave videos out too (fold -1): they are neither judged nor trained on.
+        judged = placed["fold"].to_numpy() >= 0
+        inside, placed, labels, groups = inside.subset(judged), placed[judged], labels[judged], groups[judged]
         p_fake = np.empty(len(labels))
         for part in cross_validate(inside.vectors, labels, groups, placed["fold"], model_factory=factory):
             p_fake[part.rows] = part.p_fake
