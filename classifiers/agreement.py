@@ -50,7 +50,9 @@ def agreement(
 ) -> AgreementRow:
     """Rank correlation of two methods' values over channels; both rows in the order of channels."""
     means = np.stack([[row.value for row in rows] for _, rows in (first, second)])  # [2, C]
-    drawn = [np.stack([r.repeats.draws.mean(axis=0) for r in rows if r.repeats], axis=-1) for _, rows in (first, second)]
+    drawn = [
+        np.stack([r.repeats.draws.mean(axis=0) for r in rows if r.repeats], axis=-1) for _, rows in (first, second)
+    ]
     n_draws = min(len(d) for d in drawn)  # draws of equal seed begin alike, so they stay paired
     return _row("methods", first[0], second[0], means, np.stack([d[:n_draws] for d in drawn]), [(0, 1)], n_groups)
 

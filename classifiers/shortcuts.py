@@ -13,12 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.bootstrap import draw_groups, interval
-from classifiers.checks import Float64Array, Groups, IntArray, check_features, check_labels, group_codes
+from classifiers.checks import (
+    FAKE,
+    REAL,
+    Float64Array,
+    Groups,
+    IntArray,
+    check_features,
+    check_labels,
+    group_codes,
+)
 from classifiers.holm import holm, t_p_value
 from classifiers.metrics import Scores
 from classifiers.splits import grouped_folds, max_folds
 
 N_FOLDS = 5
+RIDGE = 0.1  # of a standardised number's variance
 SIGNIFICANT = 0.05
 
 
@@ -73,7 +83,7 @@ def find_shortcuts(
 def _try(
     name: str, X: npt.NDArray[np.float32], y: IntArray, codes: IntArray, fold: IntArray, draws: npt.NDArray[np.int64]
 ) -> ShortcutRow:
-    varying = X[:, (X != X[0]).any(axis=0)]
+    varying = X[:, (X[0] != X).any(axis=0)]
     if not varying.shape[1]:
         return ShortcutRow(name, np.nan, np.nan, np.nan, np.nan, np.nan, False, "the same for all videos")
     p = _out_of_fold(varying.astype(np.float64), y, fold)
@@ -86,20 +96,25 @@ def _try(
 
 
 def _out_of_fold(X: Float64Array, y: IntArray, fold: IntArray) -> Float64Array:
-    """P(fake) of a regularised logistic regression on standardised numbers and their squares, float64 [n].
+    """Answers of a ridge discriminant on standardised numbers and their squares, as ranks in (0, 1): float64 [n].
 
     Squares let it use a number that is telling at both ends. Scaling is learned on the training folds alone. Each
     fold's answers are ranked within the fold: their levels differ by fold for no reason that matters here.
     """
-    from sklearn.linear_model import LogisticRegression
-
     p = np.empty(len(y))
     for k in np.unique(fold):
         inside, outside = fold != k, fold == k
         mean, deviation = X[inside].mean(axis=0), X[inside].std(axis=0)
         Z = np.clip((X - mean) / np.where(deviation > 0, deviation, 1.0), -10, 10)
         Z = np.concatenate([Z, Z**2 - 1], axis=1)
-        model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=200).fit(Z[inside], y[inside])
-        answer = model.predict_proba(Z[outside])[:, 1]
+        answer = Z[outside] @ _ridge_direction(Z[inside], y[inside])
         p[outside] = (np.searchsorted(np.sort(answer), answer, "left") + 0.5) / len(answer)
     return p
+
+
+def _ridge_direction(Z: Float64Array, y: IntArray) -> Float64Array:
+    """Fisher's discriminant with a ridge: the difference of class means over the covariance within classes, [d]."""
+    means = np.stack([Z[y == c].mean(axis=0) for c in (REAL, FAKE)])
+    within = Z - means[y]
+    covariance = within.T @ within / len(Z)
+    return np.linalg.solve(covariance + RIDGE * np.eye(Z.shape[1]), means[FAKE] - means[REAL])

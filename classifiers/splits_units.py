@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from classifiers.checks import Groups, IntArray, check_features, group_codes
 
@@ -32,6 +30,9 @@ def join_groups(groups: Groups, keys: Sequence[Sequence[str]]) -> npt.NDArray[np
     ValueError
         Another number of keys than items, or an item without a group.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     codes, names = group_codes(groups)
     if len(keys) != len(codes):
         raise ValueError(f"Expected keys of {len(codes)} items, got {len(keys)}.")
@@ -69,7 +70,9 @@ def person_clusters(vectors: npt.ArrayLike, *, max_distance: float) -> IntArray:
     if not 0 < max_distance < 2:
         raise ValueError(f"Expected a cosine distance between 0 and 2, got {max_distance:g}.")
     if len(matrix) > MAX_CLUSTERED:
-        raise ValueError(f"{len(matrix)} videos are too many to cluster by person; up to {MAX_CLUSTERED} fit in memory.")
+        raise ValueError(
+            f"{len(matrix)} videos are too many to cluster by person; up to {MAX_CLUSTERED} fit in memory."
+        )
     if len(matrix) == 1:
         return np.zeros(1, dtype=np.int64)
     centred = matrix - matrix.mean(axis=0)

@@ -94,4 +94,6 @@ def _words(values: pd.Series) -> NDArray[np.object_]:
 
 def heights(height_px: pd.Series) -> NDArray[np.object_]:
     """Frame height in named steps, None where unknown."""
-    return name_bins(_numbers(height_px), (360, 720, 1080), ("below 360 px", "360 to 719 px", "720 to 1079 px", "1080 px and more"))
+    return name_bins(
+        _numbers(height_px), (360, 720, 1080), ("below 360 px", "360 to 719 px", "720 to 1079 px", "1080 px and more")
+    )

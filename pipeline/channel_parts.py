@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: First channel of each part: 4 x 4 and 8 x 8 (pose, shape), 16 and 32 (features), 64 and more (colour, texture).
-#: The resolutions are StyleGAN's (arXiv:1812.04948, section 3.1); a StyleGAN2 has one layer at 4 x 4, two at the others.
+#: The resolutions are StyleGAN's (arXiv:1812.04948, section 3.1); a StyleGAN2 has one layer at 4 x 4, else two.
 FIRST = {"coarse": 0, "middle": 3, "fine": 7}
 
 

@@ -30,5 +30,7 @@ def usable_faces(paths: Paths, columns: Sequence[str]) -> Iterator[tuple[dict[st
             encoded = np.frombuffer(row.pop("image") or b"", dtype=np.uint8)
             bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
             if bgr is None:
-                raise UserError(f"the picture of face {row['face_id']} cannot be decoded: run `dvc repro --force faces`")
+                raise UserError(
+                    f"the picture of face {row['face_id']} cannot be decoded: run `dvc repro --force faces`"
+                )
             yield row, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Numbers about a video that no forgery needs, by family: what its borders look like, how large, long and fast it is."""
+"""Numbers about a video that no forgery needs, by family: its borders, size, length, frame rate, file type."""
 
 from __future__ import annotations
 

@@ -149,7 +149,10 @@ SPLITS_TABLE = Table(
         ),
         Column("split", _STR, "train, val or test; 'unused' where no such split could be made", allowed=SPLITS),
         Column(
-            "fold", _I32, "cross-validation fold; -1 where no folds could be made, or where it is left out of all", low=-1
+            "fold",
+            _I32,
+            "cross-validation fold; -1 where no folds could be made, or where it is left out of all",
+            low=-1,
         ),
         Column("reason", _STR, "why there is no split, or no folds", nullable=True),
     ),
@@ -414,7 +417,9 @@ SLICES_TABLE = Table(
         Column("attribute", _STR, "what the material is sliced by"),
         Column("slice", _STR, "the slice"),
         Column(
-            "measure", _STR, "what is measured",
+            "measure",
+            _STR,
+            "what is measured",
             allowed=("error_rate", "balanced_accuracy", "roc_auc", "coverage", "lpips"),
         ),
         Column("value", _F64, "in the slice", nullable=True),
@@ -518,9 +523,7 @@ CHANNEL_EFFECTS = Table(
         _FACE,
         Column("inverter_id", _STR, "what made the code"),
         Column("channel", _I32, "W+ channel, from 0 (coarse)", low=0),
-        Column(
-            "mean_change", _F64, "mean absolute change on the [-1, 1] scale, by +-1 standard deviation of W", low=0
-        ),
+        Column("mean_change", _F64, "mean absolute change on the [-1, 1] scale, by +-1 standard deviation of W", low=0),
         Column("inner_share", _F64, "share of the change that lies in the image's inner half", low=0, high=1),
         Column("change_map", _VECTOR, "mean absolute change per cell, row after row of a square"),
     ),

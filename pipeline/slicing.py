@@ -49,7 +49,9 @@ def classifier_rows(
         if both.empty:
             continue
         y, p = both["label"].to_numpy(dtype=np.int64), both["p_fake"].to_numpy(dtype=np.float64)
-        slicer = Slicer(both["source_group"].tolist(), n_boot=settings.n_boot, seed=seed, min_groups=settings.min_groups)
+        slicer = Slicer(
+            both["source_group"].tolist(), n_boot=settings.n_boot, seed=seed, min_groups=settings.min_groups
+        )
         for attribute, values in attributes.sliced(both).items():
             for name in _names(values):
                 inside = values == name

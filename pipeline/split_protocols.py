@@ -60,7 +60,8 @@ def deal(videos: pd.DataFrame, unit: NDArray[np.object_], settings: Split, *, se
         except SplitError as error:
             return Dealt(unit, None, None, no_split, str(error))
         check_leaks(unit[made.fold >= 0], made.fold[made.fold >= 0])
-        note = f"{made.n_unused} of {len(labels)} videos stand in no fold: their group tests another {DOMAINS[settings.by]}"
+        what = DOMAINS[settings.by]
+        note = f"{made.n_unused} of {len(labels)} videos stand in no fold: their group tests another {what}"
         return Dealt(unit, None, made.fold, no_split, domains=made.names, note=note)
     split, no_split = _try(lambda: three_way_split(unit, labels, fractions=settings.fractions, seed=seed), unit)
     fold, no_fold = _try(lambda: grouped_folds(unit, labels, n_folds=settings.n_folds, seed=seed), unit)
@@ -93,7 +94,9 @@ def units(videos: pd.DataFrame, settings: Split, paths: Paths) -> NDArray[np.obj
     groups = videos["source_group"].to_numpy(dtype=object)
     if settings.by == "identity":
         if not any(videos["people"]):
-            raise SplitError("No video names the people it shows: split.by: identity needs that, split.by: person does not.")
+            raise SplitError(
+                "No video names the people it shows: split.by: identity needs that, split.by: person does not."
+            )
         return join_groups(groups, videos["people"].tolist())
     if settings.by == "person":
         return join_groups(groups, _likely_people(videos["video_id"].tolist(), settings, paths))
@@ -106,7 +109,9 @@ def _likely_people(video_ids: list[str], settings: Split, paths: Paths) -> list[
     owner = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "video_id"])
     video_of = dict(zip(owner["face_id"], owner["video_id"], strict=True))
     wanted, sums, counts = set(video_ids), {}, dict.fromkeys(video_ids, 0)
-    for batch in tables.read_batches(paths.table("wplus"), "wplus", columns=columns, where=pc.field("wplus").is_valid()):
+    for batch in tables.read_batches(
+        paths.table("wplus"), "wplus", columns=columns, where=pc.field("wplus").is_valid()
+    ):
         for face, code, n_channels in zip(*(batch.column(c).to_pylist() for c in columns), strict=True):
             if (video := video_of.get(face)) in wanted:
                 part = np.asarray(code, dtype=np.float32).reshape(n_channels, -1)[PERSON_CHANNELS].ravel()
@@ -115,8 +120,6 @@ def _likely_people(video_ids: list[str], settings: Split, paths: Paths) -> list[
     if not sums:
         raise SplitError("split.by: person clusters W+ codes, and no video has one: add 'wplus' to spaces.")
     known = [v for v in video_ids if v in sums]
-    clusters = person_clusters(
-        np.stack([sums[v] / counts[v] for v in known]), max_distance=settings.person_distance
-    )
+    clusters = person_clusters(np.stack([sums[v] / counts[v] for v in known]), max_distance=settings.person_distance)
     name_of = dict(zip(known, clusters.tolist(), strict=True))
     return [[f"person {name_of[v]}"] if v in name_of else [] for v in video_ids]

@@ -40,7 +40,8 @@ def more_on_channels(data: ReportInput, figs: Mapping[str, bytes]) -> list[Block
         rows = [
             (
                 measure_name(r["first"]), KINDS.get(r["kind"], r["kind"]),
-                measure_name(r["second"]) if r["kind"] == "methods" else "", _interval(r, "spearman"), r["reason"] or "",
+                measure_name(r["second"]) if r["kind"] == "methods" else "",
+                _interval(r, "spearman"), r["reason"] or "",
             )
             for r in agreement.to_dict("records")
         ]  # fmt: skip

@@ -119,6 +119,7 @@ def figures(data: ReportInput) -> dict[str, bytes]:
     -------
     dict
         Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
-        ``slices``, ``channel-effects``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
+        ``slices``, ``channel-effects``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing
+        is left out; the page says why.
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

@@ -24,10 +24,10 @@ def importance_section(data: ReportInput, figs: Figures) -> Section:
     if data.get("importance") is None:
         return Section("importance", "W+ channels", blocks=[blocks.missing(data.why_missing("importance"))])
     intro = (
-        "How well the label can be told from one W+ channel alone, and what a model of all channels loses when one comes "
-        "from another person's face. Dots are means with 95 % intervals; the dash is the same measure with labels "
-        "shuffled between videos, or no loss. A channel whose interval reaches its dash or chance "
-        "(dotted) is not shown to tell anything; of many channels, one may clear both by luck."
+        "How well the label can be told from one W+ channel alone, and what a model of all channels loses when one "
+        "comes from another person's face. Dots are means with 95 % intervals; the dash is the same measure with "
+        "labels shuffled between videos, or no loss. A channel whose interval reaches its dash or chance (dotted) is "
+        "not shown to tell anything; of many channels, one may clear both by luck."
     )
     out: list[Block] = []
     for name, space, method, part in charts.importance_parts(data):

@@ -32,7 +32,7 @@ ATTRIBUTE_NAMES = {
 INTRO = (
     "Errors are not equal across people and pictures. Each slice of the judged faces is held against the rest, whose "
     "error rate is taken at the slice's own mix of real and fake. Intervals draw whole source groups; p is corrected "
-    "for all comparisons (Holm). A slice that is not shown to differ may still do so: with few groups, much goes unseen."
+    "for all comparisons (Holm). A slice that is not shown to differ may still do so: few groups show little."
 )
 ITA_NOTE = (
     "Skin tone is the individual typology angle on the cheeks, read off the picture. It also carries light, white "

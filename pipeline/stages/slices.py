@@ -48,9 +48,7 @@ def run(params: Params, paths: Paths) -> None:
     _shortcuts(current, paths, videos, faces, regions)
 
 
-def _shortcuts(
-    current: Run, paths: Paths, videos: pd.DataFrame, faces: pd.DataFrame, regions: dict[str, Any]
-) -> None:
+def _shortcuts(current: Run, paths: Paths, videos: pd.DataFrame, faces: pd.DataFrame, regions: dict[str, Any]) -> None:
     """Write ``shortcuts`` and warn of what tells the label without a face."""
     wanted = videos[videos["label"].notna() & videos["video_id"].isin(faces["video_id"])].reset_index(drop=True)
     y = wanted["label"].to_numpy(dtype=np.int64, na_value=-1)

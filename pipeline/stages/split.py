@@ -97,9 +97,7 @@ def _write(current: Run, paths: Paths, videos: pd.DataFrame, dealt: Dealt) -> No
     sides = "none" if dealt.split is None else ", ".join(f"{n} {s}" for s, n in zip(*_count(split), strict=True))
     n_folds = int(fold.max()) + 1 if n else 0
     n_groups, n_units = videos["source_group"].nunique(), len(set(dealt.unit))
-    log.info(
-        "split: %d videos of %d groups in %d units; split: %s; folds: %d", n, n_groups, n_units, sides, n_folds
-    )
+    log.info("split: %d videos of %d groups in %d units; split: %s; folds: %d", n, n_groups, n_units, sides, n_folds)
 
 
 def _count(values: NDArray[Any]) -> tuple[list[str], list[int]]:

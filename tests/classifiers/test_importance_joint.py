@@ -74,9 +74,7 @@ def test_a_steady_ranking_agrees_with_itself_and_with_another_method() -> None:
     assert seeds.n_pairs == 3
     assert folds.spearman > 0.4
     assert folds.n_pairs == 9
-    joint = permutation_importance(
-        wplus, y, group, parts=[[c] for c in range(4)], n_permutations=2, settings=settings
-    )
+    joint = permutation_importance(wplus, y, group, parts=[[c] for c in range(4)], n_permutations=2, settings=settings)
     both = agreement(("alone", alone), ("joint", joint), n_groups=30)
     assert both.spearman > 0.7
     assert both.ci_low <= both.spearman <= both.ci_high

@@ -106,7 +106,9 @@ def test_the_p_value_is_student_s() -> None:
 
 def test_bins_name_every_value() -> None:
     assert name_bins([0, 10, 24.9, 25, np.nan], [10, 25], ["a", "b", "c"]).tolist() == ["a", "b", "b", "c", None]
-    assert [sum(thirds(np.arange(9.0), unit="px") == n) for n in dict.fromkeys(thirds(np.arange(9.0), unit="px"))] == [3] * 3
+    assert [sum(thirds(np.arange(9.0), unit="px") == n) for n in dict.fromkeys(thirds(np.arange(9.0), unit="px"))] == [
+        3
+    ] * 3
     assert thirds([4.0, 4.0, np.nan]).tolist() == ["all", "all", None]
     with pytest.raises(ValueError, match="ascending"):
         name_bins([1], [2, 1], ["a", "b", "c"])

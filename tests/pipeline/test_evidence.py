@@ -24,7 +24,11 @@ CORNER_PX = 24
 
 
 def stills(
-    folder: Path, *, people: range, mark: bool = False, groups: Callable[[int, str], str] = lambda p, kind: f"g{p:02d}",
+    folder: Path,
+    *,
+    people: range,
+    mark: bool = False,
+    groups: Callable[[int, str], str] = lambda p, kind: f"g{p:02d}",
     **changes: Any,
 ) -> Paths:
     """A project of face crops cut out of the sample set's clips: one real and one self-blended still per person.
