@@ -195,7 +195,7 @@ class Evaluate(_Section):
 class Slices(_Section):
     """Who is failed."""
 
-    models: Literal["best", "all"]
+    classifiers: Literal["best", "all"]
     n_boot: int = Field(ge=100, le=100_000)
     min_groups: int = Field(ge=2, le=1000)
     n_exemplars: int = Field(ge=0, le=50)

@@ -449,7 +449,7 @@ SHORTCUTS = Table(
         Column("roc_auc", _F64, "out-of-fold ROC-AUC", nullable=True, low=0, high=1),
         Column("ci_low", _F64, "lower end of its 95 % group-bootstrap interval", nullable=True),
         Column("ci_high", _F64, "upper end of the interval", nullable=True),
-        Column("p_value", _F64, "of being above chance", nullable=True, low=0, high=1),
+        Column("p_value", _F64, "share of shufflings of the labels that reach it", nullable=True, low=0, high=1),
         Column("p_holm", _F64, "corrected for the number of families", nullable=True, low=0, high=1),
         Column("flagged", pa.bool_(), "the label can be told from it: p_holm below 0.05"),
         Column("n_videos", _I32, "videos judged", low=0),

@@ -35,7 +35,7 @@ def run(params: Params, paths: Paths) -> None:
     names = TABLES["attributes"].column_names
     tables.write_rows(_records(faces[names]), paths.table("attributes"), name="attributes", meta=current.meta())
     predictions = tables.read_pandas(paths.table("predictions"), "predictions")
-    pairs = slicing.judged(predictions, which=settings.models)
+    pairs = slicing.judged(predictions, which=settings.classifiers)
     rows = slicing.classifier_rows(predictions, slice_inputs.with_clusters(paths, faces), pairs, settings, seed=seed)
     rows += slicing.reconstruction_rows(faces, settings, seed=seed)
     rows += slicing.coverage_rows(slice_inputs.frame_facts(paths, videos), settings, seed=seed)

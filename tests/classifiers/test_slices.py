@@ -137,5 +137,5 @@ def test_shortcuts_raise_few_false_alarms() -> None:
         rng = np.random.default_rng(seed)
         group, y = np.repeat(np.arange(24), 3), np.tile([0, 1, 1], 24)
         families = {str(k): rng.normal(size=(24, 4))[group] + rng.normal(size=(72, 4)) for k in range(4)}
-        alarms += any(r.flagged for r in find_shortcuts(families, y, group, n_boot=100, seed=seed))
+        alarms += any(r.flagged for r in find_shortcuts(families, y, group, n_boot=20, seed=seed, n_shuffles=100))
     assert alarms < 9
