@@ -40,7 +40,7 @@ def stills(
     rows = []
     for person in people:
         for kind in ("real", "self_blend"):
-            frame = next(read_frames(project.SAMPLE / f"person{person:02d}_{kind}.mp4", [8])).rgb
+            frame = next(read_frames(project.SAMPLE / f"person{person:02d}_{kind}.mp4", [8]))[-1]
             side = min(frame.shape[:2])
             face = cv2.resize(frame[:side, :side], (256, 256), interpolation=cv2.INTER_AREA)
             if mark and kind != "real":
