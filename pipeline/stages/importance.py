@@ -48,7 +48,9 @@ def run(params: Params, paths: Paths) -> None:
         why = no_effects if name == "channel_effects" and not rows[name] else reason
         tables.write_rows(rows[name], paths.table(name), name=name, meta=current.meta(reason=why))
     paths.plots.mkdir(parents=True, exist_ok=True)
-    tables.read_pandas(paths.table("importance"), "importance").to_csv(paths.plots / "importance.csv", index=False)
+    written = tables.read_pandas(paths.table("importance"), "importance")
+    alone = written[written["method"].str.startswith("rf-alone-")]  # `dvc plots` draws one curve of a file
+    alone.to_csv(paths.plots / "importance.csv", index=False)
     log.info("importance: %d channels by %d methods", *_counts(rows["importance"]))
 
 

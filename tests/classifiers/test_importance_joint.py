@@ -46,9 +46,10 @@ def test_parts_are_trained_on_together() -> None:
         channel_importance(wplus, y, group, settings=settings, parts=[[3]])
 
 
-def test_the_five_layer_network_can_be_asked_too() -> None:
-    wplus, y, group, video = planted(12, 2, 1)
-    settings = ImportanceSettings(model="mlp5", profile="quick", n_repeats=1, n_boot=50)
+def test_networks_can_be_asked_too() -> None:
+    """`mlp2` stands for `mlp5`, which takes the same way and ten times as long."""
+    wplus, y, group, video = planted(8, 2, 1)
+    settings = ImportanceSettings(model="mlp2", profile="quick", n_repeats=1, n_boot=50)
     rows = list(channel_importance(wplus, y, group, videos=video, settings=settings))
     assert rows[1].value > 0.85
     assert abs(rows[0].value - 0.5) < 0.25
@@ -67,7 +68,7 @@ def test_a_steady_ranking_agrees_with_itself_and_with_another_method() -> None:
     strength = np.array([0.0, 1.0, 2.0, 4.0])
     wplus = rng.normal(size=(120, 4, 6)).astype(np.float32)
     wplus[:, :, 0] += strength * y[:, None]
-    settings = ImportanceSettings(metric="roc_auc", n_trees=20, n_repeats=3, n_boot=60)
+    settings = ImportanceSettings(metric="roc_auc", n_trees=10, n_repeats=3, n_boot=40)
     alone = list(channel_importance(wplus, y, group, settings=settings))
     seeds, folds = stability("alone", alone, n_groups=30)
     assert seeds.spearman > 0.7
