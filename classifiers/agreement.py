@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from classifiers.bootstrap import interval
 from classifiers.checks import Float64Array
 from classifiers.importance import ImportanceRow
+from classifiers.ranks import mean_ranks
 
 MIN_CHANNELS = 3
 
@@ -88,8 +88,9 @@ def _mean_pairs(values: Float64Array) -> float:
 
 def spearman(a: Float64Array, b: Float64Array) -> Float64Array:
     """Rank correlation along the last axis, ties at their mean rank; NaN where a side is constant or holds NaN."""
-    ranks = [rankdata(v, axis=-1) for v in (a, b)]
-    x, y = (r - r.mean(axis=-1, keepdims=True) for r in ranks)
-    length = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    known = np.isfinite(a).all(axis=-1) & np.isfinite(b).all(axis=-1)
+    x, y = (mean_ranks(np.moveaxis(v, -1, 0)) for v in (a, b))
+    x, y = (r - r.mean(axis=0) for r in (x, y))
+    length = np.sqrt((x**2).sum(axis=0) * (y**2).sum(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((x * y).sum(axis=-1) / length)
+        return np.asarray(np.where(known, (x * y).sum(axis=0) / length, np.nan))

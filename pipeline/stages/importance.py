@@ -51,11 +51,7 @@ def run(params: Params, paths: Paths) -> None:
     written = tables.read_pandas(paths.table("importance"), "importance")
     alone = written[written["method"].str.startswith("rf-alone-")]  # `dvc plots` draws one curve of a file
     alone.to_csv(paths.plots / "importance.csv", index=False)
-    log.info("importance: %d channels by %d methods", *_counts(rows["importance"]))
-
-
-def _counts(rows: list[dict[str, Any]]) -> tuple[int, int]:
-    return len({r["channel"] for r in rows}), len({r["method"] for r in rows})
+    log.info("importance: %d channels by %d methods", written["channel"].nunique(), written["method"].nunique())
 
 
 def _codes(current: Run, paths: Paths) -> tuple[Features, NDArray[np.float32]]:

@@ -60,6 +60,7 @@ def test_rank_correlation_is_scipys() -> None:
     a, b = rng.integers(0, 4, (2, 5, 9)).astype(float)
     np.testing.assert_allclose(spearman(a, b), [spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)])
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
+    assert np.isnan(spearman(np.array([1.0, np.nan, 2.0]), np.arange(3.0)))
 
 
 def test_a_steady_ranking_agrees_with_itself_and_with_another_method() -> None:
