@@ -105,7 +105,8 @@ def _rows(current: Run, frames: pd.DataFrame, space: str, name: str) -> list[dic
     frames = frames.assign(track=frames["video_id"] + ":" + frames["track_id"].astype(str))
     levels = [frames.assign(id=frames["face_id"], level="frame")]
     for level, key in (("track", "track"), ("video", "video_id")):
-        of_level = frames.drop_duplicates(key).assign(id=lambda f, key=key: f[key], level=level)
+        of_level = frames.drop_duplicates(key)
+        of_level = of_level.assign(id=of_level[key], level=level)
         for column in ("p_fake", "p_fake_raw"):
             ids, values = aggregate_p_fake(
                 frames[column].to_numpy(), frames[key].tolist(), method=current.params.train.aggregate
