@@ -72,10 +72,10 @@ def _row(
         return AgreementRow(kind, first, second, np.nan, np.nan, np.nan, len(pairs), reason)
     value = float(np.mean([spearman(values[a], values[b]) for a, b in pairs]))
     drawn = np.mean([spearman(draws[a], draws[b]) for a, b in pairs], axis=0)
-    low, high, _, reason = interval(np.asarray(drawn, dtype=np.float64), n_groups=n_groups)
+    low, high, _, limit = interval(np.asarray(drawn, dtype=np.float64), n_groups=n_groups)
     if np.isnan(value):
-        reason = "all channels have the same value"
-    return AgreementRow(kind, first, second, value, low, high, len(pairs), reason)
+        limit = "all channels have the same value"
+    return AgreementRow(kind, first, second, value, low, high, len(pairs), limit)
 
 
 def _mean_pairs(values: Float64Array) -> float:

@@ -7,7 +7,8 @@ fakes than the rest would otherwise differ for that alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -150,8 +151,8 @@ class Slicer:
         )
 
 
-def _with(row: SliceRow, **changes: object) -> SliceRow:
-    return SliceRow(**{**row.__dict__, **changes})  # type: ignore[arg-type]
+def _with(row: SliceRow, **changes: Any) -> SliceRow:
+    return replace(row, **changes)
 
 
 def _rate(counts: Float64Array) -> Float64Array:

@@ -51,7 +51,9 @@ def deal(videos: pd.DataFrame, unit: NDArray[np.object_], settings: Split, *, se
     labels = videos["label"].to_numpy(dtype=np.int64)
     if settings.by in DOMAINS:
         column = videos[settings.by].astype(object).where(videos[settings.by].notna(), None)
-        domains = [None if settings.by == "method" and y == 0 else d for d, y in zip(column, labels, strict=True)]
+        domains: list[str | None] = [
+            None if settings.by == "method" and y == 0 else d for d, y in zip(column, labels, strict=True)
+        ]
         if settings.by != "method":  # a video of unknown compression is no wild card
             domains = ["unknown" if d is None else d for d in domains]
         no_split = FOLDS_ONLY.format(settings.by)
@@ -108,14 +110,15 @@ def _likely_people(video_ids: list[str], settings: Split, paths: Paths) -> list[
     columns = ["face_id", "wplus", "n_channels"]
     owner = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "video_id"])
     video_of = dict(zip(owner["face_id"], owner["video_id"], strict=True))
-    wanted, sums, counts = set(video_ids), {}, dict.fromkeys(video_ids, 0)
+    wanted, counts = set(video_ids), dict.fromkeys(video_ids, 0)
+    sums: dict[str, NDArray[np.float64]] = {}
     for batch in tables.read_batches(
         paths.table("wplus"), "wplus", columns=columns, where=pc.field("wplus").is_valid()
     ):
         for face, code, n_channels in zip(*(batch.column(c).to_pylist() for c in columns), strict=True):
             if (video := video_of.get(face)) in wanted:
                 part = np.asarray(code, dtype=np.float32).reshape(n_channels, -1)[PERSON_CHANNELS].ravel()
-                sums[video] = sums.get(video, 0) + part
+                sums[video] = sums.get(video, np.zeros(1)) + part
                 counts[video] += 1
     if not sums:
         raise SplitError("split.by: person clusters W+ codes, and no video has one: add 'wplus' to spaces.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -58,6 +59,6 @@ def _channels(channels: list[int]) -> str:
     return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
-def _interval(row: Mapping[str, object], name: str) -> str:
-    values = [None if pd.isna(row[n]) else float(row[n]) for n in (name, "ci_low", "ci_high")]  # type: ignore[arg-type,call-overload]
+def _interval(row: Mapping[Any, Any], name: str) -> str:
+    values = [None if pd.isna(row[n]) else float(row[n]) for n in (name, "ci_low", "ci_high")]
     return scores.format_interval((values[0], values[1], values[2]))

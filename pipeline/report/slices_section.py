@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -82,7 +83,8 @@ def shown_classifier(errors: pd.DataFrame) -> tuple[str, str] | None:
         return None
     weighted = errors.assign(wrong=errors["value"] * errors["n_faces"])
     sums = weighted.groupby(["space", "model"])[["wrong", "n_faces"]].sum()
-    space, model = (sums["wrong"] / sums["n_faces"]).idxmin()
+    means = sums["wrong"] / sums["n_faces"]
+    space, model = means.index.tolist()[int(means.to_numpy().argmin())]
     return str(space), str(model)
 
 
@@ -123,7 +125,7 @@ def _faces(data: ReportInput, rows: pd.DataFrame) -> list[Block]:
     labels = {} if faces is None else dict(zip(faces["face_id"], summary.named_labels(faces)["label"], strict=True))
     out: list[Block] = []
     for i, ids in wanted.items():
-        row = rows.loc[i]
+        row = rows.loc[[i]].iloc[0]
         tiles = [
             {
                 "uri": thumbnail_uri(images.get(face), size_px=THUMBNAIL_PX),
@@ -149,9 +151,9 @@ def _others(table: pd.DataFrame) -> list[Block]:
         measures = [m for m in ("error_rate", "balanced_accuracy", "roc_auc", "lpips") if m in wide]
         names = {"error_rate": "error rate", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC-AUC"}
         rows = []
-        for key, r in wide["error_rate"].iterrows():
+        for key, r in zip(wide["error_rate"].index.tolist(), wide["error_rate"].to_dict("records"), strict=True):
             cells = [
-                _interval(wide[m].loc[key], "value", "ci_low", "ci_high") if key in wide[m].index else "—"
+                _interval(wide[m].loc[[key]].iloc[0], "value", "ci_low", "ci_high") if key in wide[m].index else "—"
                 for m in measures
             ]
             rows.append((attribute_name(key[0]), key[1], *cells, r["n_faces"], r["n_groups"]))
@@ -199,8 +201,8 @@ def shortcut_sentence(flagged: pd.DataFrame) -> str:
     return f"Labels can be told without looking at the face, from: {named}. Scores on this material may rest on that."
 
 
-def _interval(row: Mapping[str, object] | pd.Series, *names: str) -> str:
-    values = [None if pd.isna(row[n]) else float(row[n]) for n in names]  # type: ignore[arg-type]
+def _interval(row: Mapping[Any, Any] | pd.Series, *names: str) -> str:
+    values = [None if pd.isna(row[n]) else float(row[n]) for n in names]
     return scores.format_interval((values[0], values[1], values[2]))
 
 

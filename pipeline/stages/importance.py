@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.importance import ImportanceRow, ImportanceSettings, channel_importance
+from classifiers.importance import ImportanceMetric, ImportanceRow, ImportanceSettings, channel_importance
 from classifiers.importance_joint import permutation_importance
 from classifiers.splits import SplitError
 from pipeline import channel_parts, channel_rows, tables
@@ -25,7 +25,8 @@ STAGE = Stage(
     sections=("seed", "spaces", "device", "profile", "weights", "invert.generator", "importance"),
     inputs=("faces", "wplus"),
 )
-JOINT_METRIC, JOINT_BOOT = "roc_auc", 300  # a ranking moves before any answer crosses 0.5
+JOINT_METRIC: ImportanceMetric = "roc_auc"  # a ranking moves before any answer crosses 0.5
+JOINT_BOOT = 300
 TABLES = ("importance", "channel_groups", "agreement", "channel_effects")
 Rows = dict[str, list[dict[str, Any]]]
 log = logging.getLogger("latentforensics")
