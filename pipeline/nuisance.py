@@ -65,14 +65,15 @@ def families(
             sums[place[video]] += regions[face]
             counts[place[video]] += 1
     mean = sums / np.where(counts > 0, counts, np.nan)[:, None, None]
-    out = {name: mean[:, k] for k, name in enumerate(REGIONS)}
+    out: dict[str, NDArray[np.float64]] = {name: mean[:, k] for k, name in enumerate(REGIONS)}
     per_video = faces.groupby("video_id")[["face_width_px", "brightness", "blur"]].mean().reindex(ids)
     out |= {
         "brightness": per_video[["brightness"]].to_numpy(dtype=np.float64),
         "face size": per_video[["face_width_px"]].to_numpy(dtype=np.float64),
         "sharpness": per_video[["blur"]].to_numpy(dtype=np.float64),
-        "faces sampled": faces.groupby("video_id").size().reindex(ids).to_numpy(dtype=np.float64)[:, None],
     }
+    n_sampled = faces["video_id"].value_counts()
+    out["faces sampled"] = np.array([[float(n_sampled.get(video, np.nan))] for video in ids])
     out |= {name: videos[list(columns)].to_numpy(dtype=np.float64) for name, columns in FACTS.items()}
     out["file type"] = _one_hot([PurePosixPath(p).suffix.lower() for p in videos["rel_path"]])
     out["compression"] = _one_hot(["" if pd.isna(c) else str(c) for c in videos["compression"]])

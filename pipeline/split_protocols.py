@@ -51,9 +51,8 @@ def deal(videos: pd.DataFrame, unit: NDArray[np.object_], settings: Split, *, se
     labels = videos["label"].to_numpy(dtype=np.int64)
     if settings.by in DOMAINS:
         column = videos[settings.by].astype(object).where(videos[settings.by].notna(), None)
-        domains: list[str | None] = [
-            None if settings.by == "method" and y == 0 else d for d, y in zip(column, labels, strict=True)
-        ]
+        is_shared = [settings.by == "method" and y == 0 for y in labels]  # reals are of no method
+        domains = [None if shared else d for d, shared in zip(column, is_shared, strict=True)]
         if settings.by != "method":  # a video of unknown compression is no wild card
             domains = ["unknown" if d is None else d for d in domains]
         no_split = FOLDS_ONLY.format(settings.by)
@@ -65,9 +64,9 @@ def deal(videos: pd.DataFrame, unit: NDArray[np.object_], settings: Split, *, se
         what = DOMAINS[settings.by]
         note = f"{made.n_unused} of {len(labels)} videos stand in no fold: their group tests another {what}"
         return Dealt(unit, None, made.fold, no_split, domains=made.names, note=note)
-    split, no_split = _try(lambda: three_way_split(unit, labels, fractions=settings.fractions, seed=seed), unit)
+    split, unsplit = _try(lambda: three_way_split(unit, labels, fractions=settings.fractions, seed=seed), unit)
     fold, no_fold = _try(lambda: grouped_folds(unit, labels, n_folds=settings.n_folds, seed=seed), unit)
-    return Dealt(unit, split, fold, no_split, no_fold)
+    return Dealt(unit, split, fold, unsplit, no_fold)
 
 
 def _try(make: Callable[[], NDArray[Any]], unit: NDArray[np.object_]) -> tuple[NDArray[Any] | None, str | None]:

@@ -47,9 +47,8 @@ def _videos(paths: Paths) -> pd.DataFrame:
     columns = ["video_id", "rel_path", "dataset", "method", "compression", "identity"]
     known = tables.read_pandas(paths.table("videos"), "videos", columns=columns)
     found = usable.drop_duplicates("video_id").merge(known, on="video_id", how="left").sort_values("video_id")
-    return found.assign(people=pd.Series(people(found["identity"]), index=found.index, dtype=object)).reset_index(
-        drop=True
-    )
+    named = pd.Series(people(found["identity"]), index=found.index, dtype=object)
+    return found.assign(people=named).reset_index(drop=True)
 
 
 def _leaks(current: Run, paths: Paths, videos: pd.DataFrame) -> list[dict[str, Any]]:
