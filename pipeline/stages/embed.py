@@ -28,7 +28,7 @@ def run(params: Params, paths: Paths) -> None:
     if "efficientnet" not in current.params.spaces or batches.none:
         tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=current.meta(reason=batches.none))
         return
-    embedder = _embedder(current, paths)
+    embedder = wanted_embedder(current, paths)
     meta = current.meta(
         {current.params.embed.network: embedder.weights_sha256},
         embedder_id=embedder.embedder_id,
@@ -55,7 +55,7 @@ def run(params: Params, paths: Paths) -> None:
     counts.log("embed")
 
 
-def _embedder(current: Run, paths: Paths) -> Embedder:
+def wanted_embedder(current: Run, paths: Paths) -> Embedder:
     """The network the settings name, from its registered package or from the user's file."""
     embed = current.params.embed
     if embed.weights_file is not None:

@@ -15,7 +15,7 @@ from classifiers.aggregate import aggregate_p_fake
 from classifiers.crossval import cross_validate, holdout
 from classifiers.models import model_factory
 from classifiers.persist import save_model
-from pipeline import tables
+from pipeline import material, tables
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
@@ -76,7 +76,8 @@ def _train_one(current: Run, paths: Paths, space: str, name: str, folder: Path) 
         split = placed["split"].to_numpy()
         result = holdout(inside.vectors, labels, groups, split, model=factory(0))
         model, p_fake = result.model, result.p_fake
-    metadata = {"space": space, "feature_id": inside.feature_id, "protocol": settings.train.protocol}
+    metadata: dict[str, object] = {"space": space, "feature_id": inside.feature_id, "protocol": settings.train.protocol}
+    metadata["material"] = material.facts(paths)
     save_model(model, folder, metadata=metadata)
     unseen = split != "train"
     return _rows(current, inside.faces[unseen], p_fake[unseen], split[unseen], space, name)
