@@ -1,4 +1,4 @@
-"""From P(fake) of faces to verdicts of tracks and of the clip, and the seconds that are suspicious. Arrays in and out."""
+"""From P(fake) of faces to verdicts of tracks and clips, and the seconds that are suspicious. Arrays in and out."""
 
 from __future__ import annotations
 

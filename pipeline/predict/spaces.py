@@ -180,7 +180,7 @@ def check_same(model: str, *, trained: str, here: str) -> None:
 
 
 def check_cut(model: str, *, trained: dict[str, object], params: Params) -> None:
-    """Refuse faces that are cut otherwise than those a model was trained on; nothing is known where `trained` is empty."""
+    """Refuse faces that are cut otherwise than at training; nothing is known where `trained` is empty."""
     here = material.cut_of(params.faces.model_dump(mode="json"))
     differ = [
         f"faces.{name} was {trained.get(name)!r} at training and is {here.get(name)!r} here"
