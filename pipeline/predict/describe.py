@@ -32,8 +32,8 @@ def clip_facts(path: Path) -> Clip:
     """Name, path and content; the content is unknown where the file cannot be read."""
     sha256, size = None, None
     try:
-        size = path.stat().st_size
-        sha256 = file_sha256(path)
+        if path.is_file():  # a pipe would never end
+            size, sha256 = path.stat().st_size, file_sha256(path)
     except OSError:
         pass  # the reason is found, and told, where the clip is opened
     return Clip(name=path.name, path=str(path.absolute()), sha256=sha256, size_bytes=size)

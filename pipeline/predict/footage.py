@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.ingest.detect import Detector
 from pipeline.ingest.faces import FaceRow, FaceSettings, extract_faces
 from pipeline.ingest.sampling import frame_indices
-from pipeline.ingest.video import VideoInfo, probe
+from pipeline.ingest.video import UnreadableVideo, VideoInfo, probe
 
 DEFAULT_EVERY_S = 0.5
 DEFAULT_MIN_FRAMES, DEFAULT_MAX_FRAMES = 8, 240
@@ -94,6 +94,8 @@ def look(path: Path, *, sampling: Sampling, detector: Detector | None, settings:
     UnreadableVideo
         Nothing of the file can be used.
     """
+    if path.exists() and not path.is_file():
+        raise UnreadableVideo("a folder" if path.is_dir() else "not a regular file")
     info = probe(path)
     indices = sampling.indices(n_frames=info.n_frames, duration_s=info.duration_s)
     return Footage(path, info, indices, extract_faces(path, indices, detector=detector, settings=settings))
