@@ -101,7 +101,7 @@ def test_frames_tracks_and_video_agree(done: tuple[Path, Summary]) -> None:
     assert [t.p_fake for t in result.tracks] == [pytest.approx(np.mean(scores))]
     assert all(f.p_fake == f.p_fake_raw for f in result.frames)  # no calibration is in the card
     assert not result.model.calibrated
-    assert [t.frame_index for t in result.telling][0] == result.frames[int(np.argmax(scores))].frame_index
+    assert result.telling[0].frame_index == result.frames[int(np.argmax(scores))].frame_index
     assert all(len(t.neighbours) == 6 for t in result.telling)
     assert {n.label for t in result.telling for n in t.neighbours} <= {"real", "fake"}
     assert set(result.flag_meanings) >= {flag for f in result.frames for flag in f.flags}

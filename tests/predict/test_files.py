@@ -122,9 +122,14 @@ def test_names_are_safe(clip: str, name: str) -> None:
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     with store.fresh_folder(tmp_path / "x") as fresh:
         (fresh / "a").write_text("1")
-    with pytest.raises(RuntimeError), store.fresh_folder(tmp_path / "x") as fresh:
-        (fresh / "a").write_text("2")
-        raise RuntimeError
+
+    def fail() -> None:
+        with store.fresh_folder(tmp_path / "x") as fresh:
+            (fresh / "a").write_text("2")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert (tmp_path / "x" / "a").read_text() == "1"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 

@@ -111,5 +111,5 @@ def test_how_many_frames_are_looked_at(sampling: Sampling, n_frames: int, durati
     "bad", [{"every_s": 0.0}, {"every_s": float("nan")}, {"n_frames": 0}, {"every_s": 1, "n_frames": 1}]
 )
 def test_senseless_samplings_are_refused(bad: dict) -> None:
-    with pytest.raises(ValueError, match="every-s|n-frames"):
+    with pytest.raises(ValueError, match=r"every-s|n-frames"):
         Sampling(**bad)
