@@ -26,8 +26,8 @@ def predict_page() -> str:
     """The fields of what ``lf predict`` writes, in Markdown."""
     head = (
         "# result.json and summary.json\n\nGenerated from `pipeline/predict/result.py` by `make docs`; how to read "
-        "them is in [predict.md](predict.md).\nSizes are in pixels of the upright frame, times in seconds, `P(fake)` is "
-        "in [0, 1], 1 = fake. What is unknown is `null`.\n\n"
+        "them is in\n[predict.md](predict.md). Sizes are in pixels of the upright frame, times in seconds; `P(fake)` "
+        "is in [0, 1],\n1 = fake. What is unknown is `null`.\n\n"
     )
     return head + result.describe()
 
