@@ -6,6 +6,7 @@ LatentForensics' own version (no regularisation, SGD) is the network of ``classi
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,12 +41,14 @@ class LogisticSettings:
     """``c_grid``: candidates (scikit-learn's C, on standardised features), tried by ``n_inner_folds`` grouped folds.
 
     ``fallback_c`` is used where a class stands in fewer than two groups, so that no inner fold can be made.
+    ``blocks``: widths of the parts of a fused space (``scaling.Standardiser``).
     """
 
     c_grid: tuple[float, ...] = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
     n_inner_folds: int = 4
     fallback_c: float = 1e-2
     balanced: bool = True
+    blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.c_grid or min(*self.c_grid, self.fallback_c) <= 0:
@@ -72,13 +75,29 @@ class Logistic:
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
     ) -> Logistic:
         """Train; see ``Classifier.fit``. Holds one standardised float32 copy of X while it runs."""
-        matrix = check_features(X)
+        return self._fit(check_features(X), y, groups, sample_weight, in_place=False)
+
+    def fit_consuming(
+        self, X: Float32Array, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
+    ) -> Logistic:
+        """Like ``fit``, but standardises X where it lies: the caller needs it no more, and no copy is made."""
+        return self._fit(check_features(X), y, groups, sample_weight, in_place=True)
+
+    def _fit(
+        self,
+        matrix: Float32Array,
+        y: npt.ArrayLike,
+        groups: Groups,
+        sample_weight: npt.ArrayLike | None,
+        *,
+        in_place: bool,
+    ) -> Logistic:
         labels = check_labels(y, n=len(matrix), both_classes=True)
         _, names = group_codes(groups, n=len(matrix))
         sample = check_weights(sample_weight, n=len(matrix))
         weights = training_weights(labels, sample, balanced=self.settings.balanced)
-        self.scaler = Standardiser.fit(matrix)
-        scaled = self.scaler.apply(matrix)
+        self.scaler = Standardiser.fit(matrix, blocks=self.settings.blocks)
+        scaled = self.scaler.apply(matrix, out=matrix if in_place else None)
         rotation = Rotation.of(scaled)
         Z = scaled if rotation is None else rotation.Z
         C, report = self._choose_strength(Z, labels, weights, groups)
@@ -103,7 +122,8 @@ class Logistic:
         """The C with the least weighted log-loss on held-out groups; the smaller one of equals.
 
         The scaler has seen the inner held-out rows (never their labels, and never the test part); this touches the
-        choice of C only.
+        choice of C only. A held-out fold weighs nothing in training instead of being cut out: Z is never copied, and
+        the minimum is the same.
         """
         candidates = tuple(sorted(self.settings.c_grid))
         if len(candidates) == 1:
@@ -115,12 +135,12 @@ class Logistic:
         fold = grouped_folds(groups, y, n_folds=n_folds, seed=self.seed)
         losses = np.zeros(len(candidates))
         for k in range(n_folds):
-            inside, outside = fold != k, fold == k
-            Z_in, Z_out, solution = Z[inside], Z[outside], None
+            outside, solution = fold == k, None
+            inner = np.where(outside, 0.0, weights)
             for c, C in enumerate(candidates):
                 # From strong to weak regularisation, each fit starts at the one before.
-                solution = _solve(Z_in, y[inside], weights[inside], C=C, start=solution)
-                losses[c] += _log_loss_sum(Z_out, y[outside], weights[outside], solution)
+                solution = _solve(Z, y, inner, C=C, start=solution)
+                losses[c] += _log_loss_sum(Z, y, np.where(outside, weights, 0.0), solution)
         losses /= weights.sum()
         report = {
             "C_source": f"inner grouped {n_folds}-fold",
@@ -137,6 +157,23 @@ class Logistic:
         for s in range(0, len(matrix), CHUNK_ROWS):
             logit[s : s + CHUNK_ROWS] = self.scaler.apply(matrix[s : s + CHUNK_ROWS]) @ self.coef
         return expit(logit + self.intercept)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored of the trained model."""
+        assert self.coef is not None
+        assert self.scaler is not None
+        scaler = {"scaler.mean": self.scaler.mean, "scaler.scale": self.scaler.scale}
+        return scaler | {"coef": self.coef, "intercept": np.array([self.intercept])}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes that ``arrays`` has by settings and card; known before anything is built."""
+        d = int(self.n_features or 0)
+        return {"scaler.mean": (d,), "scaler.scale": (d,), "coef": (d,), "intercept": (1,)}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take stored arrays of these shapes."""
+        self.scaler = Standardiser(mean=arrays["scaler.mean"], scale=arrays["scaler.scale"])
+        self.coef, self.intercept = arrays["coef"], float(arrays["intercept"][0])
 
 
 def _solve(

@@ -6,7 +6,9 @@ epochs and batch size are not stated there; ``models.PROFILES`` names ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +29,7 @@ from classifiers.checks import (
     group_codes,
     training_weights,
 )
-from classifiers.layers import build_network, widen_first_layer
+from classifiers.layers import MODULES_PER_LAYER, build_network, widen_first_layer
 from classifiers.rotation import Rotation
 from classifiers.scaling import Standardiser
 from classifiers.splits import held_out, max_folds
@@ -45,6 +47,8 @@ class NetworkSettings:
     ``rotate``: with fewer training rows than features, train on the rows' coordinates in their own span. Nothing the
     rows tell is lost, random starting weights outside their span cannot speak, and the first layer shrinks from d to n
     inputs; afterwards it is widened again, so the trained network takes features as they come.
+
+    ``blocks``: widths of the parts of a fused space (``scaling.Standardiser``).
     """
 
     hidden: tuple[int, ...] = (512,)
@@ -60,6 +64,7 @@ class NetworkSettings:
     n_epochs_unvalidated: int = 20
     rotate: bool = True
     balanced: bool = True
+    blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.optimiser not in ("adamw", "sgd"):
@@ -146,12 +151,15 @@ class Network:
 
     def _inputs(self, X: Float32Array, train_rows: IntArray) -> tuple[Inputs, Float32Array | None]:
         """What the first layer sees in training, and the directions [d, r] it was reduced to (None: all features)."""
-        scaler = Standardiser.fit(X, rows=train_rows)
+        scaler = Standardiser.fit(X, rows=train_rows, blocks=self.settings.blocks)
         self.scaler = scaler
-        rotation = Rotation.of(scaler.apply(X[train_rows])) if self.settings.rotate else None
+        rotation = None
+        if self.settings.rotate and Rotation.pays(len(train_rows), X.shape[1]):  # asked first: big rows are not copied
+            scaled = X[train_rows]
+            rotation = Rotation.of(scaler.apply(scaled, out=scaled))
         if rotation is None:
             return (lambda rows: scaler.apply(X[rows])), None
-        directions = scaler.apply(X[train_rows]).T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal
+        directions = scaled.T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal
         # One factor for all, so that a direction has unit variance on average, as standardised features have.
         directions *= np.float32(1 / max(float(rotation.Z.std(axis=0).mean()), 1e-6))
         chunks = range(0, len(X), CHUNK_ROWS)
@@ -166,3 +174,33 @@ class Network:
         scaler = self.scaler
         logit = logits(self.network, lambda rows: scaler.apply(matrix[rows]), np.arange(len(matrix)), self.device)
         return expit(logit)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored of the trained model."""
+        assert self.network is not None
+        assert self.scaler is not None
+        layers = {f"network.{k}": v.cpu().numpy() for k, v in self.network.state_dict().items()}
+        return {"scaler.mean": self.scaler.mean, "scaler.scale": self.scaler.scale} | layers
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes that ``arrays`` has by settings and card; known before anything is built."""
+        d = int(self.n_features or 0)
+        found: dict[str, tuple[int, ...]] = {"scaler.mean": (d,), "scaler.scale": (d,)}
+        for i, (n_in, n_out) in enumerate(pairwise((d, *self.settings.hidden, 1))):
+            at = f"network.{MODULES_PER_LAYER * i}"
+            found |= {f"{at}.weight": (n_out, n_in), f"{at}.bias": (n_out,)}
+        return found
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take stored arrays of these shapes."""
+        self.scaler = Standardiser(mean=arrays["scaler.mean"], scale=arrays["scaler.scale"])
+        generator = torch.Generator(device=self.device)
+        network = build_network(
+            int(self.n_features or 0),
+            self.settings.hidden,
+            dropout=self.settings.dropout,
+            seed=self.seed,
+            generator=generator,
+        )
+        network.load_state_dict({k: torch.from_numpy(arrays[f"network.{k}"].copy()) for k in network.state_dict()})
+        self.network = network.to(self.device).eval()

@@ -50,7 +50,14 @@ STAGES = {
 }
 
 # What `lf bench` is told -> module of benchmarks/.
-BENCHMARKS = {"head": "head", "invert": "invert", "pca": "pca", "pipeline": "run_pipeline", "vqvae": "vqvae"}
+BENCHMARKS = {
+    "head": "head",
+    "invert": "invert",
+    "pca": "pca",
+    "pipeline": "run_pipeline",
+    "train": "train_scale",
+    "vqvae": "vqvae",
+}
 
 
 def _setup_logging(paths: Paths, command: str) -> Path:

@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline import spaces as space_names
 from pipeline.errors import UserError
 
 Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
 Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
+Model = Literal["rf", "logistic", "mlp2", "mlp5", "svm_linear", "svm_rbf", "gboost", "stack"]
 Precision = Literal["auto", "bf16", "fp32"]
 Generator = Literal["mobile", "stylegan2-ffhq-256", "stylegan2-ffhq-512", "stylegan2-ffhq-1024"]
 Encoder = Literal["auto", "none", "own", "e4e"]
@@ -28,7 +30,7 @@ class _Section(BaseModel):
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
         for name in ("spaces", "models", "methods", "dims"):
-            values = getattr(self, name, ())
+            values = getattr(self, name, None) or ()
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} names something twice: {list(values)}")
         return self
@@ -169,9 +171,18 @@ class Train(_Section):
     """Classifiers and how they are validated."""
 
     protocol: Literal["cv", "holdout"]
-    models: tuple[Literal["rf", "logistic", "mlp2", "mlp5"], ...] = Field(min_length=1)
+    models: tuple[Model, ...] = Field(min_length=1)
+    spaces: tuple[str, ...] | None = Field(min_length=1)
+    balance: Literal["auto", "weights", "frames", "none"]
     aggregate: Literal["mean", "median", "topk", "noisy_or"]
     uncertain_band: tuple[float, float]
+
+    @field_validator("spaces")
+    @classmethod
+    def _known(cls, spaces: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for space in spaces or ():
+            space_names.parse(space)
+        return spaces
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -249,6 +260,11 @@ class Params(_Section):
     def _something_to_judge(self) -> Self:
         if self.train.protocol == "holdout" and self.split.fractions[0] == 1:
             raise ValueError("train.protocol: holdout needs a val or test part above 0 in split.fractions")
+        made = {*self.spaces, *(["residual"] if "wplus" in self.spaces else [])}
+        for space in self.train.spaces or ():
+            if lacking := [base for base in space_names.bases(space) if base not in made]:
+                needs = "wplus" if lacking[0] == "residual" else lacking[0]
+                raise ValueError(f"train.spaces: '{space}' needs '{needs}' among spaces ({', '.join(self.spaces)})")
         return self
 
 
@@ -258,6 +274,8 @@ EXECUTION_ONLY = frozenset({"device", "workers"})
 _NOT_IN_RESULT = EXECUTION_ONLY | {"weights", "spaces"}
 # Settings of a section that mark finished pieces and make none: another threshold must not invert every face anew.
 _MARKS_ONLY = frozenset({"poor_above"})
+# Settings of `train` that say which pieces are made, not what is in one: another model must not train all anew.
+_WHICH_PIECES = frozenset({"models", "spaces"})
 
 
 class StageParams:
@@ -302,7 +320,8 @@ class StageParams:
             section, _, key = name.partition(".")
             value = dumped[section][key] if key else dumped[section]
             if isinstance(value, dict) and not key:
-                value = {k: v for k, v in value.items() if k != unused and k not in _MARKS_ONLY}
+                left_out = _MARKS_ONLY | (_WHICH_PIECES if section == "train" else frozenset()) | {unused}
+                value = {k: v for k, v in value.items() if k not in left_out}
             found[name] = value
         return found
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from pipeline import spaces
+
 SCHEMA_VERSION = 1
 
 STATUSES = ("ok", "no_face", "unreadable", "rejected", "poor", "failed")
 SPLITS = ("train", "val", "test", "cv", "unused", "all")
-SPACES = ("wplus", "pca", "vqvae", "efficientnet")
+SPACES = spaces.STORED
 STUDIED = ("lpips", "mse_unit", "psnr_db", "w_distance_std", "share_poor")
 
 _STR = pa.string()
@@ -35,6 +37,7 @@ class Column:
     unit: str = ""
     nullable: bool = False
     allowed: tuple[str, ...] = ()
+    pattern: str = ""  # regular expression that every value matches; '' for any
     low: float | None = None
     high: float | None = None
 
@@ -271,7 +274,7 @@ PREDICTIONS = Table(
     (
         Column("id", _STR, "face_id or video_id"),
         Column("level", _STR, "what is judged", allowed=("frame", "video")),
-        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("space", _STR, "feature space, channels of one or a sum of several", pattern=spaces.PATTERN),
         Column("model", _STR, "classifier"),
         Column("split", _STR, "side the row stands on; 'cv': predicted out of fold", allowed=SPLITS),
         _LABEL,

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from classifiers.persist import CARD_FILE, read_card
-from pipeline import material
+from pipeline import model_card
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.report import notes, scores
@@ -61,13 +61,19 @@ class Choice:
         return str(self.card["metadata"].get("space"))
 
     @property
+    def makers(self) -> list[str]:
+        """What made the vectors it was trained on: an id for each part of its space."""
+        parts = self.card["metadata"].get("parts")
+        return [str(p["feature_id"]) for p in parts] if parts else [str(self.card["metadata"].get("feature_id"))]
+
+    @property
     def feature_id(self) -> str:
-        """What made the vectors it was trained on."""
-        return str(self.card["metadata"].get("feature_id"))
+        """The same as one text."""
+        return " + ".join(self.makers)
 
     def warnings(self) -> list[str]:
         """What a reader of any of its scores has to know first."""
-        out = [SAMPLE_NOTICE] if self.source == material.SAMPLE else []
+        out = [SAMPLE_NOTICE] if self.source == "sample" else []
         if self.source == "unknown":
             out.append("It is not recorded what the model was trained on.")
         auc = next((f for f in self.figures if f.metric == scores.AUC), None)
@@ -108,7 +114,8 @@ def choose(paths: Paths, wanted: str | None) -> Choice:
         card = read_card(paths.models / name)
     except ValueError as error:
         raise UserError(str(error)) from error
-    source = (card["metadata"].get("material") or material.facts(paths)).get("source", "unknown")
+    # Cards did not always tell; then the faces that the project holds are what it was trained on.
+    source = card["metadata"].get("source") or model_card.material(paths)["source"] or "unknown"
     return Choice(name, paths.models / name, card, why, _figures(metrics, name), source)
 
 

@@ -45,7 +45,7 @@ def with_video(clip: Clip, info: VideoInfo) -> Clip:
     return clip.model_copy(update={name: getattr(info, name) for name in names})
 
 
-def model(choice: Choice, *, calibrated: bool) -> Model:
+def model(choice: Choice, *, calibration: str) -> Model:
     """The model's card."""
     card = choice.card
     info: dict[str, Any] = card["info"]
@@ -60,7 +60,7 @@ def model(choice: Choice, *, calibrated: bool) -> Model:
         n_train=info.get("n_train"),
         n_groups_train=info.get("n_groups_train"),
         share_fake_train=info.get("share_fake_train"),
-        calibrated=calibrated,
+        calibration=calibration,
         trained_on=choice.source,
         measured=[
             Measure(

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline import spaces as space_names
 from pipeline.errors import UserError
 from pipeline.paths import Paths
-from pipeline.predict.neighbours import METRIC, Training, training
+from pipeline.predict.neighbours import Training, metric_of, training
 from pipeline.predict.result import Neighbour
 from pipeline.report import summary
 from pipeline.report.load import read_images, read_light
@@ -62,10 +63,11 @@ def remember(paths: Paths, *, space: str, feature_id: str, seed: int) -> Memory:
     """Load the training faces of a space; none where tables are missing or hold vectors of another maker."""
     # Imported where it is used: what reads vectors is a stage's, and `lf --help` must not wait for it.
     from pipeline.stages import features
+    from pipeline.stages.residuals import read_residuals
 
     nothing = pd.DataFrame()
     try:
-        found = features.labelled(features.load(paths, space))
+        found = features.labelled(features.load(paths, space, worked_out={"residual": read_residuals}))
     except UserError as error:
         return Memory(None, nothing, str(error))
     if not len(found.vectors):
@@ -74,7 +76,7 @@ def remember(paths: Paths, *, space: str, feature_id: str, seed: int) -> Memory:
         return Memory(None, nothing, f"the project's vectors were made by '{found.feature_id}', not '{feature_id}'")
     faces, why = _with_clusters(paths, found.faces, space)
     groups = found.faces["source_group"].to_numpy(dtype=object)
-    known = training(found.vectors, groups, metric=METRIC.get(space, "cosine"), seed=seed)
+    known = training(found.vectors, groups, metric=metric_of(space_names.bases(space)), seed=seed, blocks=found.blocks)
     return Memory(known, faces, "", why)
 
 

@@ -83,7 +83,15 @@ def _tiles(result: Result, video: Video) -> list[dict[str, str]]:
     seconds = sum(s.end_s - s.start_s for s in video.suspicious_s)
     tiles = [
         (video.verdict, f"no verdict from {low:g} to {high:g}"),
-        (f"{video.p_fake:.2f}", "P(fake)" + (", calibrated" if result.model.calibrated else ", not calibrated")),
+        (
+            f"{video.p_fake:.2f}",
+            "P(fake)"
+            + (
+                ", not calibrated"
+                if result.model.calibration == "none"
+                else f", calibrated ({result.model.calibration})"
+            ),
+        ),
         (f"{video.p_fake_low:.2f} – {video.p_fake_high:.2f}", "10th to 90th percentile of its frames"),
         (f"{seconds:.1f} s", f"suspicious of {result.clip.duration_s or 0:.1f} s"),
         (f"{video.n_frames_with_face} / {result.run.n_frames_sampled}", "sampled frames with a judged face"),
@@ -224,7 +232,7 @@ def _model_section(result: Result) -> Section:
         ("training faces", f"{model.n_train or '—'} of {model.n_groups_train or '—'} source groups"),
         ("share of fakes", blocks.percent(model.share_fake_train)),
         ("protocol", model.protocol or "—"),
-        ("calibrated", "yes" if model.calibrated else "no: P(fake) is as the model gives it"),
+        ("calibration", "none: P(fake) is as the model gives it" if model.calibration == "none" else model.calibration),
         ("vectors", model.feature_id),
         ("checksums", f"card {model.card_sha256[:16]}, weights {model.weights_sha256[:16]}"),
     ]

@@ -63,7 +63,7 @@ class Model(_Part):
     n_train: int | None = Field(description="faces it was trained on")
     n_groups_train: int | None = Field(description="source groups it was trained on")
     share_fake_train: float | None = Field(description="share of fakes among them")
-    calibrated: bool = Field(description="whether its P(fake) are calibrated; if not, p_fake equals p_fake_raw")
+    calibration: str = Field(description="how p_fake is made of p_fake_raw; none: they are equal")
     trained_on: str = Field(description="layout of the training material; 'sample' means: nothing about real footage")
     measured: list[Measure] = Field(description="its figures at video level")
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from classifiers.persist import load_model
 from classifiers.protocol import Classifier
+from pipeline import model_card
 from pipeline.errors import UserError
 from pipeline.ingest.faces import FaceRow
 from pipeline.params import Params
@@ -32,6 +33,11 @@ class Scorer:
     model: Classifier
     calibrator: Calibrates | None
     memory: Memory
+
+    @property
+    def calibration(self) -> str:
+        """Method of the calibrator, ``none`` where P(fake) is used as it is."""
+        return "none" if self.calibrator is None else self.calibrator.method
 
     def judge(self, rows: Sequence[FaceRow]) -> list[Judged]:
         """Judge the usable faces among the rows of a clip; the others pass as they are."""
@@ -79,13 +85,13 @@ def open_scorer(choice: Choice, params: Params, paths: Paths, *, device: str) ->
     UserError
         Faces would be cut, or vectors made, otherwise than at training; a file is missing or altered.
     """
-    trained = choice.card["metadata"].get("material") or {}
-    spaces.check_cut(choice.name, trained=trained.get("cut", {}), params=params)
-    projector = spaces.open_projector(choice.space, params, paths, feature_id=choice.feature_id)
-    spaces.check_same(choice.name, trained=choice.feature_id, here=projector.feature_id)
+    facts = choice.card["metadata"]
+    trained = facts["cut"] if "cut" in facts else model_card.material(paths)["cut"]
+    spaces.check_cut(choice.name, trained=trained, params=params)
+    projector = spaces.open_projector(choice.space, params, paths, makers=choice.makers)
+    spaces.check_same(choice.name, trained=choice.makers, here=projector.makers)
     try:
-        expected = {"space": choice.space, "feature_id": projector.feature_id}
-        model = load_model(choice.folder, expect=expected, device=device)
+        model = load_model(choice.folder, expect={"space": choice.space}, device=device)
         calibrator = _calibrator(choice.card["metadata"].get("calibration"))
     except ValueError as error:
         raise UserError(str(error)) from error

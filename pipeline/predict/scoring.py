@@ -19,7 +19,10 @@ Floats = NDArray[np.float64]
 
 
 class Calibrates(Protocol):
-    """What makes probabilities of scores."""
+    """What makes probabilities of scores; `method` is ``none`` where it changes nothing."""
+
+    @property
+    def method(self) -> str: ...
 
     def apply(self, p_fake: Floats) -> Floats:
         """P(fake) float64 [n] in [0, 1] as the model gives it -> calibrated, alike."""

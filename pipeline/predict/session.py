@@ -80,7 +80,7 @@ class Session:
         """The inversion of the settings, for pictures beside a model that reads other vectors; UserError without."""
         if "wplus" not in self.params.spaces:
             raise UserError("'wplus' is not among spaces in params.yaml")
-        return open_projector("wplus", self.params, self.paths, feature_id="")
+        return open_projector("wplus", self.params, self.paths)
 
     def fingerprint(self, sha256: str | None) -> str:
         """Everything a result depends on."""

@@ -2,189 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import material, quality_gate
+from pipeline import model_card
+from pipeline import spaces as space_names
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
+from pipeline.predict.makers import Codes, Embedding, Image, Inversion, Maker, Projected
 
-Image = NDArray[np.uint8]
+RESIDUAL = "residual"
 
 
-@dataclass(frozen=True, eq=False)
-class Projected:
-    """What one face became.
+class Projector:
+    """Faces to vectors of one space, whose parts may come from several makers.
 
     Attributes
     ----------
-    vector : float32 [n_dims]; None where there is none, and `reason` says why.
-    reconstruction : uint8 [256, 256, 3], the image the vector stands for, where the space has one.
-    distance : perceptual distance of face and reconstruction, where it was measured.
-    poor : why the vector says little about the face, '' where nothing is wrong.
+    makers : what makes each part, as `metadata.parts` or `metadata.feature_id` of a model's card has it.
+    weights : registered set (or the network's name) -> SHA-256.
+    perceptual : metric behind `Projected.distance`, None where nothing is inverted.
     """
 
-    vector: NDArray[np.float32] | None
-    reason: str = ""
-    reconstruction: Image | None = None
-    distance: float | None = None
-    poor: str = ""
+    def __init__(self, space: str, stored: Mapping[str, Maker]) -> None:
+        self.space, self._stored = space, dict(stored)
+        self.makers = [self._maker_of(base) for base in space_names.bases(space)]
+        self.weights = {name: sha256 for maker in stored.values() for name, sha256 in maker.weights.items()}
+        self.perceptual = next((m.perceptual for m in stored.values() if m.perceptual), None)
 
+    def _maker_of(self, base: str) -> str:
+        if base != RESIDUAL:
+            return self._stored[base].feature_id
+        from embeddings.residual import RESIDUAL_ID
 
-class Projector(Protocol):
-    """Faces to vectors of one space."""
-
-    feature_id: str
-    """Names everything a vector depends on; equals that of a model that may read them."""
-    weights: dict[str, str]
-    """Registered set (or a name for the user's file) -> SHA-256."""
-    perceptual: str | None
-    """Metric behind `Projected.distance`."""
+        return f"{RESIDUAL_ID}-{self._stored['wplus'].feature_id}"
 
     def project(self, faces: Sequence[Image]) -> list[Projected]:
-        """One result for each face, uint8 [S, S, 3] RGB."""
-        ...
+        """One result for each face, uint8 [S, S, 3] RGB, in their order."""
+        made = {base: maker.project(faces) for base, maker in self._stored.items()}
+        return [self._joined(face, {base: found[i] for base, found in made.items()}) for i, face in enumerate(faces)]
 
-
-class _Embedding:
-    perceptual = None
-
-    def __init__(self, params: Params, paths: Paths) -> None:
-        from pipeline.stages.embed import STAGE, wanted_embedder
-
-        self._embedder = wanted_embedder(STAGE.run(params, paths), paths)
-        self._batch_size = params.embed.batch_size
-        self.feature_id = self._embedder.embedder_id
-        self.weights = {params.embed.network: self._embedder.weights_sha256}
-
-    def project(self, faces: Sequence[Image]) -> list[Projected]:
-        return [Projected(v) for v in self._embedder.embed(np.stack(faces), batch_size=self._batch_size)]
-
-
-class _Inversion:
-    def __init__(self, params: Params, paths: Paths) -> None:
-        from pipeline.stages.invert_work import BATCH_SIZES, STAGE, Solver
-        from pipeline.stages.inverter import load_inverter
-
-        _check_size(params, "wplus")
-        current = STAGE.run(params, paths)
+    def _joined(self, face: Image, made: dict[str, Projected]) -> Projected:
+        failed = next((one for one in made.values() if one.vector is None), None)
+        if failed is not None:
+            return failed
+        vectors = {base: one.vector[None] for base, one in made.items() if one.vector is not None}
+        if RESIDUAL in space_names.bases(self.space):
+            vectors[RESIDUAL] = _residual(face, made["wplus"])
+        shown = next((one for one in made.values() if one.reconstruction is not None), Projected(None))
+        poor = next((one.poor for one in made.values() if one.poor), "")
         try:
-            inverter = load_inverter(current)
+            vector = space_names.assemble(vectors, self.space)[0]
         except ValueError as error:
-            raise UserError(f"invert: {error}") from error
-        wanted = params.invert.batch_size
-        self._batch_size = BATCH_SIZES[current.device] if wanted == "auto" else wanted
-        self._solver = Solver(inverter, seed=params.seed, device=current.device)
-        self.feature_id, self.weights = inverter.inverter_id, dict(inverter.weight_hashes)
-        self.perceptual = inverter.perceptual.name
-        self._above = {str(k): v for k, v in params.invert.poor_above.items()}.get(self.perceptual)
-
-    def project(self, faces: Sequence[Image]) -> list[Projected]:
-        from inversion.batching import Failure
-        from pipeline.ingest.encoding import decode_image
-
-        out = []
-        for start in range(0, len(faces), self._batch_size):
-            batch = [(str(i), face) for i, face in enumerate(faces[start : start + self._batch_size])]
-            for found in self._solver.batches.run(batch):
-                if isinstance(found, Failure):
-                    out.append(Projected(None, found.reason))
-                    continue
-                row = found.code
-                poor = row["reason"] or quality_gate.too_far(row["lpips"], metric=self.perceptual, above=self._above)
-                image = decode_image(found.image["image"])
-                out.append(Projected(row["wplus"], "", image, row["lpips"], poor or ""))
-        return out
+            raise UserError(f"space '{self.space}': {error}") from error
+        return Projected(vector, "", shown.reconstruction, shown.distance, poor)
 
 
-class _Codes:
-    perceptual = None
+def _residual(face: Image, inverted: Projected) -> NDArray[np.float32]:
+    """What the reconstruction of one face leaves over: float32 [1, d]."""
+    from embeddings.residual import residual_features
 
-    def __init__(self, params: Params, paths: Paths, *, space: str, feature_id: str) -> None:
-        from embeddings.image_pca import load_pca
-        from pipeline import weights
-        from pipeline.stages import codecs
-        from pipeline.stages.codes import STAGE
-
-        _check_size(params, space)
-        self.weights: dict[str, str] = {}
-        try:
-            if space == "pca":
-                file = paths.projectors / f"{feature_id}.safetensors"
-                if not file.is_file():
-                    there = ", ".join(sorted(f.stem for f in paths.projectors.glob("*.safetensors"))) or "none"
-                    raise UserError(f"the components '{feature_id}' of the model are not there; fitted ones: {there}")
-                self._codec: codecs.ImagePca | codecs.VqVaeCodec = load_pca(file)
-            else:
-                self._codec = codecs.load_vqvae_codec(STAGE.run(params, paths), paths)
-                if params.codes.vqvae.weights_file is None:
-                    self.weights[codecs.WEIGHTS] = weights.sha256(codecs.WEIGHTS)
-        except ValueError as error:
-            raise UserError(f"codes: {error}") from error
-        self._batch_size = params.codes.batch_size
-        self.feature_id = self._codec.codec_id
-
-    def project(self, faces: Sequence[Image]) -> list[Projected]:
-        import torch
-
-        from inversion.pixels import to_uint8
-
-        out = []
-        for start in range(0, len(faces), self._batch_size):
-            coded = self._codec.code(np.stack(faces[start : start + self._batch_size]))
-            images = to_uint8(torch.from_numpy(coded.image).movedim(3, 1).contiguous())
-            out += [Projected(v, "", image) for v, image in zip(coded.code, images, strict=True)]
-        return out
+    assert inverted.reconstruction is not None  # whatever has a code has been drawn
+    return residual_features(face[None], inverted.reconstruction[None], np.array([inverted.distance]))
 
 
-def _check_size(params: Params, space: str) -> None:
-    if params.faces.size_px != 256:
-        raise UserError(f"{space} needs faces of 256 px, faces.size_px is {params.faces.size_px}")
-
-
-def open_projector(space: str, params: Params, paths: Paths, *, feature_id: str) -> Projector:
+def open_projector(space: str, params: Params, paths: Paths, *, makers: Sequence[str] = ()) -> Projector:
     """Load what the settings lead to in a space.
+
+    Parameters
+    ----------
+    makers
+        What made the parts at training; names the fitted components of `pca`.
 
     Raises
     ------
     UserError
         A space that new clips cannot be brought to, weights that are missing, altered or refused.
     """
-    makers: dict[str, Callable[[], Projector]] = {
-        "efficientnet": lambda: _Embedding(params, paths),
-        "wplus": lambda: _Inversion(params, paths),
-        "pca": lambda: _Codes(params, paths, space="pca", feature_id=feature_id),
-        "vqvae": lambda: _Codes(params, paths, space="vqvae", feature_id=feature_id),
-    }
-    if space not in makers:
-        raise UserError(f"new clips cannot be brought to the space '{space}'; they can to: {', '.join(makers)}")
-    return makers[space]()
+    try:
+        bases = space_names.bases(space)
+    except ValueError as error:
+        raise UserError(f"new clips cannot be brought to the model's space: {error}") from error
+    stored: dict[str, Maker] = {}
+    for base in dict.fromkeys("wplus" if base == RESIDUAL else base for base in bases):
+        if base == "efficientnet":
+            stored[base] = Embedding(params, paths)
+        elif base == "wplus":
+            stored[base] = Inversion(params, paths)
+        else:
+            fitted = dict(zip(bases, makers, strict=False)).get(base, "")
+            stored[base] = Codes(params, paths, space=base, feature_id=fitted)
+    return Projector(space, stored)
 
 
-def check_same(model: str, *, trained: str, here: str) -> None:
-    """Refuse vectors that another maker made; UserError names both and the parts that differ."""
-    if trained == here:
-        return
-    pairs = zip_longest(trained.split("-"), here.split("-"), fillvalue="nothing")
-    differ = "; ".join(f"'{a}' at training, '{b}' here" for a, b in pairs if a != b)
-    raise UserError(
-        f"the model {model} reads vectors of '{trained}', but params.yaml and the weights here make '{here}' "
-        f"({differ}): set params.yaml as it was at training, or train again"
-    )
+def check_same(model: str, *, trained: Sequence[str], here: Sequence[str]) -> None:
+    """Refuse vectors that another maker made; UserError names both and the pieces that differ."""
+    for before, now in zip(trained, here, strict=True):
+        if before == now:
+            continue
+        pieces = [name.split("-") for name in (before, now)]
+        longest = max(len(p) for p in pieces)
+        first, second = (p + ["nothing"] * (longest - len(p)) for p in pieces)
+        differ = "; ".join(f"'{a}' at training, '{b}' here" for a, b in zip(first, second, strict=True) if a != b)
+        raise UserError(
+            f"the model {model} reads vectors of '{before}', but params.yaml and the weights here make '{now}' "
+            f"({differ}): set params.yaml as it was at training, or train again"
+        )
 
 
-def check_cut(model: str, *, trained: dict[str, object], params: Params) -> None:
+def check_cut(model: str, *, trained: Mapping[str, object], params: Params) -> None:
     """Refuse faces that are cut otherwise than at training; nothing is known where `trained` is empty."""
-    here = material.cut_of(params.faces.model_dump(mode="json"))
+    here = model_card.cut_of(params.faces.model_dump(mode="json"))
     differ = [
         f"faces.{name} was {trained.get(name)!r} at training and is {here.get(name)!r} here"
-        for name in material.CUT
+        for name in model_card.CUT
         if trained and trained.get(name) != here.get(name)
     ]
     if differ:

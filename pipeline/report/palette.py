@@ -31,7 +31,16 @@ _METRIC_NAMES = {
     "eer": "Equal error rate",
     "coverage": "Face coverage",
 }
-_MODEL_NAMES = {"rf": "random forest", "logistic": "logistic", "mlp2": "MLP, 2 layers", "mlp5": "MLP, 5 layers"}
+_MODEL_NAMES = {
+    "rf": "random forest",
+    "logistic": "logistic",
+    "mlp2": "MLP, 2 layers",
+    "mlp5": "MLP, 5 layers",
+    "svm_linear": "linear SVM",
+    "svm_rbf": "RBF SVM",
+    "gboost": "gradient boosting",
+    "stack": "stack",
+}
 _LABEL_NAMES = {0: "real", 1: "fake"}
 _LABEL_COLOURS = {"real": REAL, "fake": FAKE, "unknown": UNKNOWN}
 

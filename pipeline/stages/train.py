@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
@@ -12,21 +13,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from classifiers.aggregate import aggregate_p_fake
+from classifiers.balance import balanced_rows
+from classifiers.checks import IntArray
 from classifiers.crossval import cross_validate, holdout
 from classifiers.models import model_factory
 from classifiers.persist import save_model
-from pipeline import material, tables
+from pipeline import model_card, tables
+from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
 from pipeline.stages import features
 from pipeline.stages.common import Run, Stage
+from pipeline.stages.residuals import read_residuals
 
 STAGE = Stage(
     "train",
     sections=("seed", "spaces", "device", "profile", "train"),
-    inputs=("faces", "wplus", "embeddings", "codes", "splits"),
+    inputs=("faces", "wplus", "reconstructions", "embeddings", "codes", "splits"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -42,45 +47,83 @@ def run(params: Params, paths: Paths) -> None:
     models = shards.folder / "models"
     models.mkdir(exist_ok=True)
     counts = Counts("models")
-    pairs = [] if reason else list(product(current.params.spaces, settings.models))
+    pairs = [] if reason else list(product(settings.spaces or current.params.spaces, settings.models))
     if reason:
         log.warning("train: no classifier is trained: %s", reason)
+    loaded: features.Features | None = None
     for space, model in bar(pairs, total=len(pairs), what="train", unit="model"):
         key = f"{space}-{model}"
         if shards.done(key) and (models / key / "model.json").is_file():
             counts.resumed += 1
         else:
-            shards.write(key, _train_one(current, paths, space, model, models / key))
+            if loaded is None or loaded.space != space:
+                loaded = None  # the former space's vectors go before the next one's come
+                loaded = features.load(paths, space, worked_out={"residual": read_residuals})
+            try:
+                shards.write(key, _train_one(current, paths, loaded, model, models / key))
+            except ValueError as error:  # the classifiers' one sentence about what they were given
+                raise UserError(f"train: {model} on {space}: {error}") from error
         counts.done += 1
     shutil.rmtree(paths.models, ignore_errors=True)
-    shutil.copytree(models, paths.models)
+    paths.models.mkdir(parents=True)
+    for space, model in pairs:  # the work folder may hold others, of former lists
+        shutil.copytree(models / f"{space}-{model}", paths.model(space, model))
     shards.finish([f"{space}-{model}" for space, model in pairs], paths.table("predictions"))
     counts.log("train")
 
 
-def _train_one(current: Run, paths: Paths, space: str, name: str, folder: Path) -> list[dict[str, object]]:
+def _train_one(
+    current: Run, paths: Paths, loaded: features.Features, name: str, folder: Path
+) -> list[dict[str, object]]:
     """Predict every group out of sample, then store the model for new material."""
     settings = current.params
-    inside, placed = features.join_splits(features.load(paths, space), paths)
+    inside, placed = features.join_splits(loaded, paths)
     labels = inside.faces["label"].to_numpy(dtype=np.int64)
     groups = inside.faces["source_group"].to_numpy()
-    factory = model_factory(name, profile=settings.profile, seed=settings.seed, device=current.device, n_jobs=-1)
+    videos = inside.faces["video_id"].to_numpy()
+    balance = settings.train.balance
+    factory = model_factory(
+        name,
+        profile=settings.profile,
+        seed=settings.seed,
+        device=current.device,
+        n_jobs=-1,
+        blocks=inside.blocks,
+        overrides={} if balance == "auto" else {"balanced": balance == "weights"},
+    )
+
+    def choose(rows: IntArray) -> IntArray:
+        equal = balance == "frames"
+        return rows[balanced_rows(labels[rows], videos[rows], seed=settings.seed)] if equal else rows
+
     if settings.train.protocol == "cv":
         p_fake = np.empty(len(labels))
-        for part in cross_validate(inside.vectors, labels, groups, placed["fold"], model_factory=factory):
+        fold = placed["fold"]
+        for part in cross_validate(inside.vectors, labels, groups, fold, model_factory=factory, choose_rows=choose):
             p_fake[part.rows] = part.p_fake
         split = np.full(len(labels), "cv", dtype=object)
         # The folds tell how good such a model is; the one kept for new material learns from everything.
-        model = factory(0).fit(inside.vectors, labels, groups=groups)
+        rows = choose(np.arange(len(labels)))
+        matrix = inside.vectors if len(rows) == len(labels) else inside.vectors[rows]
+        model = factory(0).fit(matrix, labels[rows], groups=groups[rows])
     else:
         split = placed["split"].to_numpy()
-        result = holdout(inside.vectors, labels, groups, split, model=factory(0))
+        result = holdout(inside.vectors, labels, groups, split, model=factory(0), choose_rows=choose)
         model, p_fake = result.model, result.p_fake
-    metadata: dict[str, object] = {"space": space, "feature_id": inside.feature_id, "protocol": settings.train.protocol}
-    metadata["material"] = material.facts(paths)
-    save_model(model, folder, metadata=metadata)
     unseen = split != "train"
-    return _rows(current, inside.faces[unseen], p_fake[unseen], split[unseen], space, name)
+    found = _rows(current, inside.faces[unseen], p_fake[unseen], split[unseen], inside.space, name)
+    facts = model_card.facts(
+        paths,
+        found,
+        space=inside.space,
+        parts=[asdict(part) for part in inside.parts],
+        protocol=settings.train.protocol,
+        balance=balance,
+        fingerprint=current.fingerprint({}),
+        seed=settings.seed,
+    )
+    save_model(model, folder, metadata=facts, describe=model_card.text)
+    return found
 
 
 def _rows(

@@ -100,7 +100,7 @@ def test_frames_tracks_and_video_agree(done: tuple[Path, Summary]) -> None:
     assert result.video.p_fake == pytest.approx(np.mean(scores))
     assert [t.p_fake for t in result.tracks] == [pytest.approx(np.mean(scores))]
     assert all(f.p_fake == f.p_fake_raw for f in result.frames)  # no calibration is in the card
-    assert not result.model.calibrated
+    assert result.model.calibration == "none"
     assert result.telling[0].frame_index == result.frames[int(np.argmax(scores))].frame_index
     assert all(len(t.neighbours) == 6 for t in result.telling)
     assert {n.label for t in result.telling for n in t.neighbours} <= {"real", "fake"}
@@ -174,13 +174,12 @@ def test_w_plus_codes_are_made_scored_and_shown_and_a_sample_model_says_so_every
     paths, settings = Paths(tmp_path), params.load(tmp_path / "params.yaml")
     from pipeline.predict.spaces import open_projector
 
-    maker = open_projector("wplus", settings, paths, feature_id="").feature_id
+    maker = open_projector("wplus", settings, paths).makers[0]
     rng = np.random.default_rng(0)
     labels = np.arange(8) % 2
     model = make_model("logistic", profile="quick", seed=0)
     model.fit(rng.normal(size=(8, 8192)).astype(np.float32), labels, groups=np.arange(8) // 2)
-    material = {"source": "sample", "cut": {"detector": "mtcnn", "crop": "ffhq", "size_px": 256}, "fingerprint": "x"}
-    metadata = {"space": "wplus", "feature_id": maker, "protocol": "cv", "material": material}
+    metadata = {"space": "wplus", "feature_id": maker, "protocol": "cv", "source": "sample"}
     save_model(model, paths.models / "wplus-logistic", metadata=metadata)
     clip = project.SAMPLE / "person09_real.mp4"
     summary = chain.predict(settings, paths, [clip], tmp_path / "out", sampling=Sampling(n_frames=2))
