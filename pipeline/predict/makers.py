@@ -73,6 +73,7 @@ class Inversion:
     """W+ codes, with the generator's image of each."""
 
     def __init__(self, params: Params, paths: Paths) -> None:
+        from inversion.memory import keep_freed_memory
         from pipeline.stages.invert_work import BATCH_SIZES, STAGE, Solver
         from pipeline.stages.inverter import load_inverter
 
@@ -82,6 +83,7 @@ class Inversion:
             inverter = load_inverter(current)
         except ValueError as error:
             raise UserError(f"invert: {error}") from error
+        keep_freed_memory()
         wanted = params.invert.batch_size
         self._batch_size = BATCH_SIZES[current.device] if wanted == "auto" else wanted
         self._solver = Solver(inverter, seed=params.seed, device=current.device)

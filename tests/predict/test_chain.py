@@ -165,7 +165,7 @@ def test_models_that_are_not_there_or_altered_are_named(trained: Paths, tmp_path
         choose(Paths(tmp_path), None)
 
 
-def test_w_plus_codes_are_made_scored_and_shown_and_a_sample_model_says_so_everywhere(
+def test_w_plus_codes_and_residuals_are_made_scored_and_shown_and_a_sample_model_says_so_everywhere(
     trained: Paths, tmp_path: Path
 ) -> None:
     project.write_params(
@@ -174,13 +174,17 @@ def test_w_plus_codes_are_made_scored_and_shown_and_a_sample_model_says_so_every
     paths, settings = Paths(tmp_path), params.load(tmp_path / "params.yaml")
     from pipeline.predict.spaces import open_projector
 
-    maker = open_projector("wplus", settings, paths).makers[0]
+    space = "wplus.coarse+residual"
+    makers = open_projector(space, settings, paths).makers
+    assert makers[1] == f"residual1-{makers[0]}"
+    n_features = 3 * 512 + 267
     rng = np.random.default_rng(0)
     labels = np.arange(8) % 2
     model = make_model("logistic", profile="quick", seed=0)
-    model.fit(rng.normal(size=(8, 8192)).astype(np.float32), labels, groups=np.arange(8) // 2)
-    metadata = {"space": "wplus", "feature_id": maker, "protocol": "cv", "source": "sample"}
-    save_model(model, paths.models / "wplus-logistic", metadata=metadata)
+    model.fit(rng.normal(size=(8, n_features)).astype(np.float32), labels, groups=np.arange(8) // 2)
+    parts = [{"part": part, "feature_id": maker} for part, maker in zip(space.split("+"), makers, strict=True)]
+    metadata = {"space": space, "parts": parts, "protocol": "cv", "source": "sample"}
+    save_model(model, paths.models / f"{space}-logistic", metadata=metadata)
     clip = project.SAMPLE / "person09_real.mp4"
     summary = chain.predict(settings, paths, [clip], tmp_path / "out", sampling=Sampling(n_frames=2))
     assert summary.n_done == 1

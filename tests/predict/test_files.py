@@ -151,6 +151,18 @@ def test_nearest_faces_are_those_of_the_plain_formula(metric: str) -> None:
         np.testing.assert_allclose(distance, np.sort(plain)[:3], rtol=1e-3)
 
 
+def test_no_part_of_a_fused_space_outweighs_the_others() -> None:
+    rng = np.random.default_rng(2)
+    vectors = np.concatenate([rng.normal(size=(60, 4)), 1000 * rng.normal(size=(60, 4))], axis=1).astype(np.float32)
+    vectors[0], vectors[1] = 0, 0
+    vectors[0, 4] = 300  # a third of a deviation off in the part of large numbers
+    vectors[1, 0] = 3  # three deviations off in the other one
+    query, groups = np.zeros((1, 8), np.float32), np.arange(60).astype(object)
+    fused = training(vectors, groups, metric="euclidean", seed=0, blocks=(4, 4))
+    plain = training(vectors, groups, metric="euclidean", seed=0)
+    assert [known.nearest(query, k=1)[0][0, 0] for known in (fused, plain)] == [0, 1]
+
+
 def test_how_far_is_far_leaves_out_footage_of_the_same_group() -> None:
     rng = np.random.default_rng(1)
     base = rng.normal(size=(40, 10)).astype(np.float32)
