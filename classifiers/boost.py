@@ -173,7 +173,7 @@ class Boost:
 
     def predict_p_fake(self, X: npt.ArrayLike) -> Float64Array:
         """P(fake) float64 [n]; see ``Classifier.predict_p_fake``."""
-        if self.nodes is None or self.scaler is None:
+        if self.nodes is None or self.scaler is None or self.directions is None:
             raise ValueError(f"The model '{self.name}' is not trained yet.")
         matrix = check_features(X, n_features=self.n_features)
         logit = np.empty(len(matrix))

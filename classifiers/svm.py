@@ -38,6 +38,9 @@ from classifiers.splits import grouped_folds, max_folds
 
 MAX_ITERATIONS = 1000
 KERNEL_CACHE_MB = 200
+#: Up to so many rows their kernel is worked out once, as one product of matrices, for all values of C and all folds:
+#: float64 [n, n], at most 288 MB. libsvm's own takes each pair of rows by itself.
+KERNEL_ROWS = 6000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ class SvmSettings:
     c_grid: tuple[float, ...]
     n_inner_folds: int = 4
     fallback_c: float = 1e-3
-    n_components: int = 256
+    n_components: int = 1024
     balanced: bool = True
     blocks: tuple[int, ...] = ()
 
@@ -142,7 +145,8 @@ class Svm:
             gamma = len(scaled) / total if total > 0 else 1.0
             self.directions = principal_directions(scaled, n_components=self.settings.n_components, seed=self.seed)
             Z = scaled @ self.directions
-            solve: Solver = partial(_solve_rbf, Z, labels, gamma=gamma)
+            kernel = _kernel(Z, gamma) if len(Z) <= KERNEL_ROWS else None
+            solve: Solver = partial(_solve_rbf, Z, labels, gamma=gamma, kernel=kernel)
         else:
             rotation = Rotation.of(scaled)
             Z = scaled if rotation is None else rotation.Z
@@ -272,13 +276,32 @@ def _solve_linear(
     return Machine(found.x[:-1].astype(np.float32), float(found.x[-1]))
 
 
+def _kernel(Z: Float32Array, gamma: float) -> Float64Array:
+    """exp(-gamma |z_i - z_j|^2), float64 [n, n]."""
+    length = np.einsum("nk,nk->n", Z, Z, dtype=np.float64)
+    apart = (Z @ Z.T).astype(np.float64)
+    apart *= -2
+    apart += length[:, None]
+    apart += length
+    np.maximum(apart, 0, out=apart)
+    apart *= -gamma
+    kernel: Float64Array = np.exp(apart, out=apart)
+    return kernel
+
+
 def _solve_rbf(
-    Z: Float32Array, y: IntArray, weights: Float64Array, *, C: float, gamma: float, start: Machine | None = None
+    Z: Float32Array,
+    y: IntArray,
+    weights: Float64Array,
+    *,
+    C: float,
+    gamma: float,
+    kernel: Float64Array | None = None,
+    start: Machine | None = None,
 ) -> Machine:
     """scikit-learn's SVC, which starts anew whatever ``start``; rows without weight are left out."""
     rows = np.flatnonzero(weights > 0)
-    svc = SVC(C=C, kernel="rbf", gamma=gamma, cache_size=KERNEL_CACHE_MB)
-    svc.fit(Z[rows], y[rows], sample_weight=weights[rows])
-    return Machine(
-        svc.dual_coef_[0].astype(np.float32), float(svc.intercept_[0]), svc.support_vectors_.astype(np.float32), gamma
-    )
+    svc = SVC(C=C, kernel="rbf" if kernel is None else "precomputed", gamma=gamma, cache_size=KERNEL_CACHE_MB)
+    svc.fit(Z[rows] if kernel is None else kernel[np.ix_(rows, rows)], y[rows], sample_weight=weights[rows])
+    coef, support = svc.dual_coef_[0].astype(np.float32), Z[rows[svc.support_]]
+    return Machine(coef, float(svc.intercept_[0]), support, gamma)

@@ -13,7 +13,14 @@ from pipeline.paths import Paths
 from pipeline.weights_registry import REGISTRY
 
 # Stored space -> the table whose metadata names the networks that made it.
-_TABLE_OF = {"wplus": "wplus", "residual": "wplus", "efficientnet": "embeddings", "pca": "codes", "vqvae": "codes"}
+_TABLE_OF = {
+    "wplus": "wplus",
+    "residual": "wplus",
+    "efficientnet": "embeddings",
+    "frequency": "embeddings",
+    "pca": "codes",
+    "vqvae": "codes",
+}
 # A model speaks for faces that are cut as those it was trained on.
 CUT = ("detector", "crop", "margin", "size_px")
 _METRICS = ("roc_auc", "balanced_accuracy", "log_loss")

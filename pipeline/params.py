@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 
 Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
-Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
+Space = Literal["wplus", "pca", "vqvae", "efficientnet", "frequency"]
 Model = Literal["rf", "logistic", "mlp2", "mlp5", "svm_linear", "svm_rbf", "gboost", "stack"]
 Precision = Literal["auto", "bf16", "fp32"]
 Generator = Literal["mobile", "stylegan2-ffhq-256", "stylegan2-ffhq-512", "stylegan2-ffhq-1024"]
@@ -132,6 +132,10 @@ class Invert(_Section):
         if self.encoder not in ("auto", "none", fitting):
             known = ", ".join(["auto", "none", *([fitting] if fitting else [])])
             raise ValueError(f"encoder: '{self.encoder}' does not fit generator '{self.generator}', expected {known}")
+        if self.in_domain_weight > 0 and self.encoder == "none":
+            raise ValueError(
+                "in_domain_weight above 0 needs an encoder to read codes off images, and encoder is 'none'"
+            )
         return self
 
 
@@ -140,7 +144,7 @@ class Embed(_Section):
 
     network: str
     weights_file: Path | None
-    features: Literal["stages", "blocks", "pooled", "logits"]
+    features: Literal["stages", "blocks", "texture", "pooled", "logits"]
     input_px: int | None = Field(ge=32, le=1024)
     precision: Precision
     batch_size: int = Field(ge=1, le=4096)
@@ -176,6 +180,7 @@ class Train(_Section):
     balance: Literal["auto", "weights", "frames", "none"]
     aggregate: Literal["mean", "median", "topk", "noisy_or"]
     uncertain_band: tuple[float, float]
+    calibration: Literal["none", "platt", "isotonic"]
 
     @field_validator("spaces")
     @classmethod
@@ -196,6 +201,9 @@ class Evaluate(_Section):
     """Metrics."""
 
     n_boot: int = Field(ge=100, le=100_000)
+    prior_fake: float | None = Field(gt=0, lt=1)
+    cost_false_alarm: float = Field(gt=0, le=1e6)
+    cost_miss: float = Field(gt=0, le=1e6)
     n_study_faces: int | None = Field(ge=2)
 
 

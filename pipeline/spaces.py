@@ -1,6 +1,7 @@
 """Names of feature spaces: the plain ones, channels of W+ codes, and several side by side.
 
-    wplus  efficientnet  pca  vqvae  residual      a space as it is stored (residual: worked out from stored images)
+    wplus  efficientnet  frequency  pca  vqvae  residual
+                                                   a space as it is stored (residual: worked out from stored images)
     wplus.3  wplus.0-3  wplus.0-2.7                W+ channels alone: numbers and ranges, ends included
     wplus.coarse  wplus.middle  wplus.fine         W+ channels by the size of the image they act on
     wplus.fine+efficientnet                        vectors side by side
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-STORED = ("wplus", "efficientnet", "pca", "vqvae")
+STORED = ("wplus", "efficientnet", "frequency", "pca", "vqvae")
 BASES = (*STORED, "residual")
 W_DIM = 512  # numbers per channel, the same in every generator
 # Karras et al. (2019), section 3.1: coarse 4 and 8 px, middle 16 and 32 px, fine 64 px and above. In StyleGAN2 and in

@@ -69,6 +69,23 @@ class Embedding:
         return [Projected(v) for v in self._embedder.embed(np.stack(faces), batch_size=self._batch_size)]
 
 
+class Frequency:
+    """Statistics of the fine structure, which need no network."""
+
+    perceptual = None
+
+    def __init__(self) -> None:
+        from embeddings.frequency import FREQUENCY_ID
+
+        self.feature_id, self.weights = FREQUENCY_ID, dict[str, str]()
+
+    def project(self, faces: Sequence[Image]) -> list[Projected]:
+        """As in `Maker`."""
+        from embeddings.frequency import frequency_features
+
+        return [Projected(frequency_features(face)) for face in faces]
+
+
 class Inversion:
     """W+ codes, with the generator's image of each."""
 

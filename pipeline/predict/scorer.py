@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.calibrate import Calibrator
 from classifiers.persist import load_model
 from classifiers.protocol import Classifier
 from pipeline import model_card
@@ -21,7 +20,6 @@ from pipeline.predict import flags, memory, spaces
 from pipeline.predict.assemble import NAN, Judged
 from pipeline.predict.choice import Choice
 from pipeline.predict.memory import Memory
-from pipeline.predict.scoring import Calibrates
 from pipeline.predict.spaces import Projected, Projector
 
 
@@ -31,7 +29,7 @@ class Scorer:
 
     projector: Projector
     model: Classifier
-    calibrator: Calibrates | None
+    calibrator: Calibrator | None
     memory: Memory
 
     @property
@@ -92,18 +90,9 @@ def open_scorer(choice: Choice, params: Params, paths: Paths, *, device: str) ->
     spaces.check_same(choice.name, trained=choice.makers, here=projector.makers)
     try:
         model = load_model(choice.folder, expect={"space": choice.space}, device=device)
-        calibrator = _calibrator(choice.card["metadata"].get("calibration"))
+        stored = facts.get("calibration")
+        calibrator = None if stored is None else Calibrator.from_json(stored)
     except ValueError as error:
         raise UserError(str(error)) from error
     known = memory.remember(paths, space=choice.space, feature_id=choice.feature_id, seed=params.seed)
     return Scorer(projector, model, calibrator, known)
-
-
-def _calibrator(stored: Any) -> Calibrates | None:
-    """What the card holds; None where P(fake) is to be used as it is."""
-    if stored is None:
-        return None
-    # Loaded by name, only for cards that ask for it.
-    module = importlib.import_module("classifiers.calibrate")
-    found: Calibrates = module.Calibrator.from_json(stored)
-    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +15,6 @@ from pipeline.predict.result import Verdict
 STEADY_FRAMES = 3
 Band = tuple[float, float]
 Floats = NDArray[np.float64]
-
-
-class Calibrates(Protocol):
-    """What makes probabilities of scores; `method` is ``none`` where it changes nothing."""
-
-    @property
-    def method(self) -> str: ...
-
-    def apply(self, p_fake: Floats) -> Floats:
-        """P(fake) float64 [n] in [0, 1] as the model gives it -> calibrated, alike."""
-        ...
 
 
 @dataclass(frozen=True)

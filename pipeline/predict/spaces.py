@@ -12,7 +12,7 @@ from pipeline import spaces as space_names
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.predict.makers import Codes, Embedding, Image, Inversion, Maker, Projected
+from pipeline.predict.makers import Codes, Embedding, Frequency, Image, Inversion, Maker, Projected
 
 RESIDUAL = "residual"
 
@@ -90,6 +90,8 @@ def open_projector(space: str, params: Params, paths: Paths, *, makers: Sequence
     for base in dict.fromkeys("wplus" if base == RESIDUAL else base for base in bases):
         if base == "efficientnet":
             stored[base] = Embedding(params, paths)
+        elif base == "frequency":
+            stored[base] = Frequency()
         elif base == "wplus":
             stored[base] = Inversion(params, paths)
         else:

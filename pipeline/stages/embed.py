@@ -1,10 +1,15 @@
-"""Stage ``embed``: EfficientNet embeddings of every usable face."""
+"""Stage ``embed``: vectors of every usable face, by an EfficientNet and by statistics of the fine structure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embeddings.efficientnet import Embedder, load_embedder
+from embeddings.frequency import FREQUENCY_ID, frequency_features
 from pipeline import tables, weights
 from pipeline.errors import UserError
 from pipeline.params import Params
@@ -19,40 +24,46 @@ STAGE = Stage(
     sections=("device", "spaces", "embed", "weights"),
     inputs=("faces",),
 )
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``embeddings`` table, one piece per batch of faces."""
+    """Write the ``embeddings`` table, one piece per embedder and batch of faces."""
     current = STAGE.run(params, paths)
     batches = FaceBatches(paths.table("faces"), batch_size=current.params.embed.batch_size)
-    if "efficientnet" not in current.params.spaces or batches.none:
-        tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=current.meta(reason=batches.none))
+    embedders, used = ({}, {}) if batches.none else _embedders(current, paths)
+    meta = current.meta(used, reason=batches.none)
+    if not embedders:
+        tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=meta)
         return
-    embedder = wanted_embedder(current, paths)
-    meta = current.meta(
-        {current.params.embed.network: embedder.weights_sha256},
-        embedder_id=embedder.embedder_id,
-        n_dims=embedder.n_dims,
-    )
     shards = Shards(paths.work("embed", meta["fingerprint"]), name="embeddings", meta=meta)
-    counts = Counts("faces")
+    counts = Counts("vectors")
     keys = []
     for batch in bar(batches, total=len(batches), what="embed", unit="batch"):
-        if shards.done(batch.key):
-            counts.resumed += len(batch.face_ids)
-        else:
-            vectors = embedder.embed(batch.images())
-            shards.write(
-                batch.key,
-                [
-                    {"face_id": i, "embedder_id": embedder.embedder_id, "embedding": v}
-                    for i, v in zip(batch.face_ids, vectors, strict=True)
-                ],
-            )
-        keys.append(batch.key)
-        counts.done += len(batch.face_ids)
+        for embedder_id, embed in embedders.items():
+            key = f"{embedder_id}.{batch.key}"
+            if shards.done(key):
+                counts.resumed += len(batch.face_ids)
+            else:
+                rows = zip(batch.face_ids, embed(batch.images()), strict=True)
+                shards.write(key, [{"face_id": i, "embedder_id": embedder_id, "embedding": v} for i, v in rows])
+            keys.append(key)
+            counts.done += len(batch.face_ids)
     shards.finish(keys, paths.table("embeddings"))
     counts.log("embed")
+
+
+def _embedders(current: Run, paths: Paths) -> tuple[dict[str, Embed], dict[str, str]]:
+    """What each wanted space is made by, under its id, and the hashes of the weights that takes."""
+    found: dict[str, Embed] = {}
+    used: dict[str, str] = {}
+    if "efficientnet" in current.params.spaces:
+        embedder = wanted_embedder(current, paths)
+        found[embedder.embedder_id] = embedder.embed
+        used[current.params.embed.network] = embedder.weights_sha256
+    if "frequency" in current.params.spaces:
+        found[FREQUENCY_ID] = lambda images: np.stack([frequency_features(image) for image in images])
+    return found, used
 
 
 def wanted_embedder(current: Run, paths: Paths) -> Embedder:

@@ -23,6 +23,7 @@ _SOURCE = {
     "wplus": ("wplus", "wplus", "inverter_id"),
     "efficientnet": ("embeddings", "embedding", "embedder_id"),
     "pca": ("codes", "code", "codec_id"),
+    "frequency": ("embeddings", "embedding", "embedder_id"),
     "vqvae": ("codes", "code", "codec_id"),
 }
 _BATCH_ROWS = 1024
@@ -49,7 +50,7 @@ class Features:
     vectors
         float32 [n_faces, n_dims], in the order of `faces`.
     faces
-        One row per face: face_id, video_id, label, source_group.
+        One row per face: face_id, video_id, track_id, label, source_group.
     feature_id
         What made the vectors: the inverter's or the embedder's id; joined by ' + ' where a space has several parts.
     parts
@@ -118,8 +119,11 @@ def _read(paths: Paths, part: spaces.Part) -> tuple[list[str], NDArray[np.float3
     name, column, id_column = _SOURCE[part.base]
     path = paths.table(name)
     wanted = pc.is_valid(ds.field(column))
-    if name == "codes":  # one table for both codecs, whose ids begin with the space
-        wanted &= pc.starts_with(ds.field("codec_id"), f"{part.base}-")
+    # One table for both codecs, and one for both kinds of embeddings.
+    if name == "codes" or part.base == "frequency":
+        wanted &= pc.starts_with(ds.field(id_column), f"{part.base}-")
+    elif part.base == "efficientnet":
+        wanted &= ~pc.starts_with(ds.field(id_column), "frequency-")
     columns = ["face_id", id_column, column]
     ids: list[str] = []
     makers: set[str] = set()
@@ -176,7 +180,7 @@ def _in_order(ids: list[str], matrix: NDArray[np.float32], order: list[str]) -> 
 
 
 def _known(paths: Paths) -> pd.DataFrame:
-    columns = ["face_id", "video_id", "label", "source_group"]
+    columns = ["face_id", "video_id", "track_id", "label", "source_group"]
     return tables.read_pandas(paths.table("faces"), "faces", columns=columns).set_index("face_id")
 
 

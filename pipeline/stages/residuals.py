@@ -69,10 +69,9 @@ def _describe(
         if not faces:
             continue
         try:
-            pair = [np.stack([decode_image(b) for b in images]) for images in (
-                [image for _, image in faces], [made[i] for i, _ in faces]
-            )]  # fmt: skip
-            rows.append(residual_features(*pair, np.array([distance[i] for i, _ in faces])))
+            originals = np.stack([decode_image(image) for _, image in faces])
+            drawn = np.stack([decode_image(made[i]) for i, _ in faces])
+            rows.append(residual_features(originals, drawn, np.array([distance[i] for i, _ in faces])))
         except ValueError as error:
             raise UserError(f"space 'residual', faces {faces[0][0]} to {faces[-1][0]}: {error}") from error
         ids += [i for i, _ in faces]

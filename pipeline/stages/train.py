@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from classifiers import calibrate
 from classifiers.aggregate import aggregate_p_fake
 from classifiers.balance import balanced_rows
 from classifiers.checks import IntArray
 from classifiers.crossval import cross_validate, holdout
 from classifiers.models import model_factory
 from classifiers.persist import save_model
+from classifiers.protocol import Classifier
 from pipeline import model_card, tables
 from pipeline.errors import UserError
 from pipeline.params import Params
@@ -60,9 +62,10 @@ def run(params: Params, paths: Paths) -> None:
                 loaded = None  # the former space's vectors go before the next one's come
                 loaded = features.load(paths, space, worked_out={"residual": read_residuals})
             try:
-                shards.write(key, _train_one(current, paths, loaded, model, models / key))
+                rows = _train_one(current, paths, loaded, model, models / key)
             except ValueError as error:  # the classifiers' one sentence about what they were given
                 raise UserError(f"train: {model} on {space}: {error}") from error
+            shards.write(key, rows)
         counts.done += 1
     shutil.rmtree(paths.models, ignore_errors=True)
     paths.models.mkdir(parents=True)
@@ -81,7 +84,7 @@ def _train_one(
     labels = inside.faces["label"].to_numpy(dtype=np.int64)
     groups = inside.faces["source_group"].to_numpy()
     videos = inside.faces["video_id"].to_numpy()
-    balance = settings.train.balance
+    balance, method = settings.train.balance, settings.train.calibration
     factory = model_factory(
         name,
         profile=settings.profile,
@@ -97,21 +100,28 @@ def _train_one(
         return rows[balanced_rows(labels[rows], videos[rows], seed=settings.seed)] if equal else rows
 
     if settings.train.protocol == "cv":
-        p_fake = np.empty(len(labels))
+        raw = np.empty(len(labels))
         fold = placed["fold"]
         for part in cross_validate(inside.vectors, labels, groups, fold, model_factory=factory, choose_rows=choose):
-            p_fake[part.rows] = part.p_fake
+            raw[part.rows] = part.p_fake
         split = np.full(len(labels), "cv", dtype=object)
         # The folds tell how good such a model is; the one kept for new material learns from everything.
         rows = choose(np.arange(len(labels)))
         matrix = inside.vectors if len(rows) == len(labels) else inside.vectors[rows]
         model = factory(0).fit(matrix, labels[rows], groups=groups[rows])
+        share = _share_trained(model, labels[rows])
+        done = calibrate.out_of_fold(raw, labels, groups, fold, method=method, share_trained=share)
     else:
         split = placed["split"].to_numpy()
         result = holdout(inside.vectors, labels, groups, split, model=factory(0), choose_rows=choose)
-        model, p_fake = result.model, result.p_fake
+        model, raw = result.model, result.p_fake
+        share = _share_trained(model, labels[choose(np.flatnonzero(split == "train"))])
+        done = calibrate.on_validation(raw, labels, groups, split, method=method, share_trained=share)
+    if done.kept.reason:
+        log.warning("train: %s on %s: %s", name, inside.space, done.kept.reason)
     unseen = split != "train"
-    found = _rows(current, inside.faces[unseen], p_fake[unseen], split[unseen], inside.space, name)
+    answers = inside.faces[unseen].assign(split=split[unseen], p_fake=done.p_fake[unseen], p_fake_raw=raw[unseen])
+    found = _rows(current, answers, inside.space, name)
     facts = model_card.facts(
         paths,
         found,
@@ -122,21 +132,32 @@ def _train_one(
         fingerprint=current.fingerprint({}),
         seed=settings.seed,
     )
-    save_model(model, folder, metadata=facts, describe=model_card.text)
+    save_model(model, folder, metadata=facts | {"calibration": done.kept.to_json()}, describe=model_card.text)
     return found
 
 
-def _rows(
-    current: Run, faces: pd.DataFrame, p_fake: NDArray[np.float64], split: NDArray[np.object_], space: str, name: str
-) -> list[dict[str, object]]:
-    """Frame rows and, aggregated, video rows."""
+def _share_trained(model: Classifier, labels: NDArray[np.int64]) -> float | None:
+    """Share of fakes that a model trained on classes as they are has built into P(fake); None for balanced ones."""
+    balanced = getattr(getattr(model, "settings", None), "balanced", True)
+    return None if balanced else float(labels.mean())
+
+
+def _rows(current: Run, frames: pd.DataFrame, space: str, name: str) -> list[dict[str, object]]:
+    """Frame rows and, aggregated, track and video rows."""
     low, high = current.params.train.uncertain_band
-    columns = ["id", "level", "label", "source_group", "split", "p_fake"]
-    frame = faces.assign(id=faces["face_id"], level="frame", split=split, p_fake=p_fake)
-    video = frame.drop_duplicates("video_id").assign(id=lambda f: f["video_id"], level="video")
-    video_ids, of_video = aggregate_p_fake(p_fake, frame["video_id"].tolist(), method=current.params.train.aggregate)
-    video["p_fake"] = video["id"].map(dict(zip(video_ids.tolist(), of_video, strict=True)))
-    both = pd.concat([frame[columns], video[columns]]).assign(space=space, model=name)
-    both["label"] = both["label"].astype(int)
-    both["uncertain"] = both["p_fake"].between(low, high)
-    return [{str(name): value for name, value in row.items()} for row in both.to_dict("records")]
+    columns = ["id", "level", "label", "source_group", "split", "p_fake", "p_fake_raw"]
+    frames = frames.assign(track=frames["video_id"] + ":" + frames["track_id"].astype(str))
+    levels = [frames.assign(id=frames["face_id"], level="frame")]
+    for level, key in (("track", "track"), ("video", "video_id")):
+        first = frames.drop_duplicates(key)
+        of_level = first.assign(id=first[key], level=level)
+        for column in ("p_fake", "p_fake_raw"):
+            ids, values = aggregate_p_fake(
+                frames[column].to_numpy(), frames[key].tolist(), method=current.params.train.aggregate
+            )
+            of_level[column] = of_level["id"].map(dict(zip(ids.tolist(), values.tolist(), strict=True)))
+        levels.append(of_level)
+    every = pd.concat([part[columns] for part in levels]).assign(space=space, model=name)
+    every["label"] = every["label"].astype(int)
+    every["uncertain"] = every["p_fake"].between(low, high)
+    return [{str(name): value for name, value in row.items()} for row in every.to_dict("records")]

@@ -62,7 +62,10 @@ def test_parts_stand_side_by_side_in_the_order_of_the_name() -> None:
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ("wplus+colour", r"unknown space 'wplus\+colour', expected wplus, efficientnet, pca, vqvae, residual"),
+        (
+            "wplus+colour",
+            r"unknown space 'wplus\+colour', expected wplus, efficientnet, frequency, pca, vqvae, residual",
+        ),
         ("pca.3", "unknown space"),
         ("wplus.", "unknown space"),
         ("../wplus", "unknown space"),
