@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from pipeline.paths import Paths
-from pipeline.report import blocks, load, map_sections, scores, sections, study_section, summary
+from pipeline.report import blocks, load, map_sections, scores, sections, slices_section, study_section, summary
 from pipeline.report.charts import figures
 from pipeline.report.inputs import FaceImages, ReconstructionImages, ReportInput, RunFacts, WeightUse
 from pipeline.report.page import page
@@ -50,6 +50,7 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         sections.inversion_section(data, drawn),
         study_section.study_section(data, drawn),
         sections.classifier_section(data, drawn),
+        slices_section.slices_section(data, drawn),
         map_sections.importance_section(data, drawn),
         map_sections.add_map_figures(map_sections.map_section(data), data, drawn),
         map_sections.cluster_section(data),
