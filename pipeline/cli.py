@@ -137,6 +137,39 @@ def sample(
     module.run(out, seed=seed)
 
 
+@app.command()
+def predict(
+    videos: Annotated[list[Path], typer.Argument(help="Clips (or images) to judge.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results: one folder for each clip, and summary.json.")],
+    model: Annotated[
+        str | None, typer.Option(help="SPACE-MODEL of models/; the best by video-level ROC-AUC where not given.")
+    ] = None,
+    every_s: Annotated[float | None, typer.Option(help="Look at a frame every so many seconds (default: 0.5).")] = None,
+    n_frames: Annotated[int | None, typer.Option(help="Look at so many frames of each clip instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Judge again what an earlier run has finished.")] = False,
+) -> None:
+    """Judge new clips with a trained model: JSON, annotated video and case report for each."""
+    from pipeline import params
+    from pipeline.paths import Paths
+
+    paths = Paths()
+    settings = params.load(paths.params)
+    _setup_logging(paths, "predict")
+    from pipeline.predict import chain, lines
+    from pipeline.predict.footage import Sampling
+
+    try:
+        sampling = Sampling(every_s=every_s, n_frames=n_frames)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    summary = chain.predict(settings, paths, videos, out, model=model, sampling=sampling, force=force)
+    typer.echo(lines.table(summary))
+    if not summary.n_done:
+        raise UserError(
+            f"none of the {summary.n_clips} clips could be judged; the reasons are in {out / 'summary.json'}"
+        )
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench(
     context: typer.Context,

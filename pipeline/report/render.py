@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
-
-from jinja2 import Environment, StrictUndefined
 
 from pipeline.paths import Paths
 from pipeline.report import blocks, load, map_sections, scores, sections, slices_section, study_section, summary
 from pipeline.report.charts import figures
 from pipeline.report.inputs import FaceImages, ReconstructionImages, ReportInput, RunFacts, WeightUse
+from pipeline.report.page import page
 
 __all__ = ["ReportInput", "RunFacts", "WeightUse", "figures", "gather", "render"]
 
@@ -59,11 +57,7 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         sections.limits_section(data),
         sections.run_section(data),
     ]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        resources.files(__package__).joinpath("template.html").read_text(encoding="utf-8")
-    )
-    page = template.render(
+    return page(
         title=run.title,
         lead=f"Data source {run.source}, profile {run.profile}, seed {run.seed}, fingerprint {run.fingerprint}.",
         sections=parts,
@@ -72,7 +66,6 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         footer="P(fake) lies in [0, 1]; 1 is fake. Every number on this page comes from the tables under data/ and "
         "reports/ of the run.",
     )
-    return page + "\n"
 
 
 def _images(paths: Paths, name: str) -> FaceImages:
