@@ -128,7 +128,8 @@ def _judge(session: Session, path: Path, facts: Clip, fingerprint: str, folder: 
         return _not_judged(session, facts, fingerprint, status, reason, clock, footage, judged)
     with clock.part("frames shown"):
         shown = show(session.paths, session.scorer, judged, invert=lambda: session.inverter)
-    files, notes = {"report": store.REPORT}, []
+    files = {"report": store.REPORT}
+    notes: list[str] = []
     with clock.part("video"):
         try:
             scenes = _draw(session, footage, judged, folder, shown, notes)
@@ -195,7 +196,7 @@ def _not_judged(
     band = session.params.train.uncertain_band
     of_tracks = assemble.tracks(judged, session.rules(footage)) if footage else []
     return Result(
-        status=status,  # type: ignore[arg-type]
+        status=status,
         reason=reason,
         warnings=session.choice.warnings(),
         clip=facts,
