@@ -44,6 +44,7 @@ STAGES = {
     "train": ("pipeline.stages.train", "Train every classifier on every space."),
     "evaluate": ("pipeline.stages.evaluate", "Measure, with group-bootstrap intervals."),
     "importance": ("pipeline.stages.importance", "Measure how much each W+ channel tells."),
+    "learning": ("pipeline.stages.learning", "Measure what more source groups would give."),
     "map": ("pipeline.stages.map", "Lay faces out on 2-D and 3-D maps."),
     "cluster": ("pipeline.stages.cluster", "Cluster faces with HDBSCAN."),
     "report": ("pipeline.stages.report", "Write reports/report.html."),

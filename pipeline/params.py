@@ -203,6 +203,29 @@ class Importance(_Section):
     paper: ImportanceEffort
 
 
+class LearningEffort(_Section):
+    """Numbers of training groups, and nested draws of each."""
+
+    sizes: tuple[Annotated[int, Field(ge=4)], ...] = Field(min_length=1)
+    n_draws: int = Field(ge=1, le=100)
+
+    @field_validator("sizes")
+    @classmethod
+    def _rising(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if list(sizes) != sorted(set(sizes)):
+            raise ValueError("sizes must rise")
+        return sizes
+
+
+class Learning(_Section):
+    """Learning curves."""
+
+    model: Literal["rf", "logistic", "mlp2", "mlp5"]
+    held_out: float = Field(gt=0, lt=1)
+    quick: LearningEffort
+    paper: LearningEffort
+
+
 class Map(_Section):
     """2-D and 3-D maps."""
 
@@ -242,6 +265,7 @@ class Params(_Section):
     train: Train
     evaluate: Evaluate
     importance: Importance
+    learning: Learning
     map: Map
     cluster: Cluster
 

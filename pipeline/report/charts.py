@@ -7,7 +7,7 @@ import re
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.report import plots, scores, study_plots, summary
+from pipeline.report import learning_plots, plots, scores, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.plot_style import png
 from pipeline.report.study_section import has_curve
@@ -100,6 +100,8 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
         out["effort"] = study_plots.effort_figure(effort)
     if metrics is not None:
         out |= _score_figures(data, metrics)
+    if (learning := data.get("learning")) is not None:
+        out["learning"] = learning_plots.learning_figure(learning)
     for name, _, _, part in importance_parts(data):
         out[name] = plots.importance_figure(part)
     for name, _, _, points in map_parts(data):
@@ -114,6 +116,6 @@ def figures(data: ReportInput) -> dict[str, bytes]:
     -------
     dict
         Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
-        ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
+        ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

@@ -9,7 +9,7 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 
 from pipeline.paths import Paths
-from pipeline.report import blocks, load, map_sections, scores, sections, study_section, summary
+from pipeline.report import blocks, learning_section, load, map_sections, scores, sections, study_section, summary
 from pipeline.report.charts import figures
 from pipeline.report.inputs import FaceImages, ReconstructionImages, ReportInput, RunFacts, WeightUse
 
@@ -52,6 +52,7 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         sections.inversion_section(data, drawn),
         study_section.study_section(data, drawn),
         sections.classifier_section(data, drawn),
+        learning_section.learning_section(data, drawn),
         map_sections.importance_section(data, drawn),
         map_sections.add_map_figures(map_sections.map_section(data), data, drawn),
         map_sections.cluster_section(data),

@@ -19,7 +19,8 @@ STAGE = Stage(
     sections=("seed", "device", "profile", "data", "weights"),
     inputs=(
         "videos", "faces", "splits", "wplus", "reconstructions", "embeddings", "codes",
-        "decoded", "predictions", "metrics", "study", "effort", "importance", "map", "clusters",
+        "decoded", "predictions", "metrics", "study", "effort", "importance", "learning",
+        "map", "clusters",
     ),
 )  # fmt: skip
 log = logging.getLogger("latentforensics")
