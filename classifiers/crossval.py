@@ -80,7 +80,7 @@ def cross_validate(
     labels = check_labels(y, n=len(matrix))
     folds = np.asarray(fold, dtype=np.int64)
     weights = check_weights(sample_weight, n=len(matrix))
-    codes, _ = group_codes(groups, n=len(matrix))
+    codes, names = group_codes(groups, n=len(matrix))
     check_leaks(groups, folds)
     numbers = np.unique(folds)
     if len(numbers) < 2:
@@ -88,13 +88,13 @@ def cross_validate(
     for k in numbers.tolist():
         if len(np.unique(labels[folds != k])) < 2:
             raise ValueError(f"Without fold {k} the training rows hold one class only: use fewer or other folds.")
-    return _folds(matrix, labels, codes, folds, weights, numbers.tolist(), model_factory, projector_factory)
+    return _folds(matrix, labels, names[codes], folds, weights, numbers.tolist(), model_factory, projector_factory)
 
 
 def _folds(
     X: Float32Array,
     y: IntArray,
-    codes: IntArray,
+    names: npt.NDArray[np.str_],
     folds: IntArray,
     weights: Float64Array,
     numbers: Sequence[int],
@@ -108,7 +108,7 @@ def _folds(
             projector = projector_factory(k)
             projector.fit(X_in)
             X_in, X_out = (np.asarray(projector.transform(part), dtype=np.float32) for part in (X_in, X_out))
-        model = model_factory(k).fit(X_in, y[inside], groups=codes[inside], sample_weight=weights[inside])
+        model = model_factory(k).fit(X_in, y[inside], groups=names[inside], sample_weight=weights[inside])
         yield FoldResult(fold=k, rows=outside, p_fake=model.predict_p_fake(X_out), model=model)
 
 
@@ -134,7 +134,7 @@ def holdout(
     labels = check_labels(y, n=len(matrix))
     sides = np.asarray(split, dtype=np.str_)
     weights = check_weights(sample_weight, n=len(matrix))
-    codes, _ = group_codes(groups, n=len(matrix))
+    codes, names = group_codes(groups, n=len(matrix))
     check_leaks(groups, sides)
     strange = sorted(set(sides.tolist()) - set(SPLIT_NAMES))
     if strange:
@@ -142,5 +142,5 @@ def holdout(
     rows = np.flatnonzero(sides == "train")
     if not len(rows):
         raise ValueError(f"None of {len(sides)} rows stands in the split 'train'.")
-    trained = model.fit(matrix[rows], labels[rows], groups=codes[rows], sample_weight=weights[rows])
+    trained = model.fit(matrix[rows], labels[rows], groups=names[codes[rows]], sample_weight=weights[rows])
     return HoldoutResult(model=trained, p_fake=trained.predict_p_fake(matrix))

@@ -27,6 +27,7 @@ from classifiers.checks import (
     group_codes,
     training_weights,
 )
+from classifiers.prior import LinearStart, Solution, solve_from
 from classifiers.rotation import Rotation
 from classifiers.scaling import Standardiser
 from classifiers.splits import grouped_folds, max_folds
@@ -67,6 +68,7 @@ class Logistic:
         self.scaler: Standardiser | None = None
         self.coef: Float32Array | None = None  # [d], on standardised features
         self.intercept = 0.0
+        self.start: LinearStart | None = None  # given by `warm_start`
 
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
@@ -77,20 +79,26 @@ class Logistic:
         _, names = group_codes(groups, n=len(matrix))
         sample = check_weights(sample_weight, n=len(matrix))
         weights = training_weights(labels, sample, balanced=self.settings.balanced)
-        self.scaler = Standardiser.fit(matrix)
+        if self.start is not None:
+            check_features(matrix[:1], n_features=len(self.start.coef))
+        self.scaler = Standardiser.fit(matrix) if self.start is None else self.start.scaler
         scaled = self.scaler.apply(matrix)
+        offset = None if self.start is None else (scaled @ self.start.coef).astype(np.float64)
         rotation = Rotation.of(scaled)
         Z = scaled if rotation is None else rotation.Z
-        C, report = self._choose_strength(Z, labels, weights, groups)
-        solution = _solve(Z, labels, weights, C=C)
-        coef = solution.coef_[0] if rotation is None else rotation.to_features(solution.coef_[0], scaled)
-        self.coef, self.intercept = coef.astype(np.float32), float(solution.intercept_[0])
+        C, report = self._choose_strength(Z, labels, weights, groups, offset)
+        solution = self._solve(Z, labels, weights, offset, C=C)
+        coef = solution.change if rotation is None else rotation.to_features(solution.change, scaled)
+        if self.start is not None:
+            coef = coef + self.start.coef
+            report["start"] = "the weights of another model"
+        self.coef, self.intercept = coef.astype(np.float32), solution.intercept
         self.n_features = matrix.shape[1]
         self.info = {
             **asdict(self.settings),
             **report,
             "C": C,
-            "converged": bool(solution.n_iter_[0] < MAX_ITERATIONS),
+            "converged": solution.converged,
             "n_train": len(matrix),
             "n_groups_train": len(names),
             "share_fake_train": float(labels.mean()),
@@ -98,7 +106,7 @@ class Logistic:
         return self
 
     def _choose_strength(
-        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups
+        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups, offset: Float64Array | None
     ) -> tuple[float, dict[str, Any]]:
         """The C with the least weighted log-loss on held-out groups; the smaller one of equals.
 
@@ -117,16 +125,41 @@ class Logistic:
         for k in range(n_folds):
             inside, outside = fold != k, fold == k
             Z_in, Z_out, solution = Z[inside], Z[outside], None
+            o_in, o_out = (None, np.zeros(1)) if offset is None else (offset[inside], offset[outside])
             for c, C in enumerate(candidates):
                 # From strong to weak regularisation, each fit starts at the one before.
-                solution = _solve(Z_in, y[inside], weights[inside], C=C, start=solution)
-                losses[c] += _log_loss_sum(Z_out, y[outside], weights[outside], solution)
+                solution = self._solve(Z_in, y[inside], weights[inside], o_in, C=C, start=solution)
+                logit = solution.logit(Z_out, o_out)
+                losses[c] += float(np.dot(weights[outside], np.logaddexp(0.0, logit) - y[outside] * logit))
         losses /= weights.sum()
         report = {
             "C_source": f"inner grouped {n_folds}-fold",
             "inner_log_loss": {f"{C:g}": float(v) for C, v in zip(candidates, losses, strict=True)},
         }
         return candidates[int(losses.argmin())], report
+
+    def _solve(
+        self,
+        Z: Float32Array,
+        y: IntArray,
+        weights: Float64Array,
+        offset: Float64Array | None,
+        *,
+        C: float,
+        start: Solution | None = None,
+    ) -> Solution:
+        """Weights for one C, from where another fit ended: scikit-learn's solver, or towards the given weights."""
+        if offset is not None:
+            assert self.start is not None
+            first = start or Solution(np.zeros(Z.shape[1]), self.start.intercept, converged=False)
+            return solve_from(Z, y, weights, offset, C=C, start=first)
+        model = LogisticRegression(max_iter=MAX_ITERATIONS, tol=GRADIENT_TOLERANCE, warm_start=True)
+        if start is not None:
+            model.coef_, model.intercept_ = start.change[None], np.array([start.intercept])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # recorded in `info`
+            model.set_params(C=C).fit(Z, y, sample_weight=weights)
+        return Solution(model.coef_[0], float(model.intercept_[0]), bool(model.n_iter_[0] < MAX_ITERATIONS))
 
     def predict_p_fake(self, X: npt.ArrayLike) -> Float64Array:
         """P(fake) float64 [n]; see ``Classifier.predict_p_fake``."""
@@ -137,18 +170,3 @@ class Logistic:
         for s in range(0, len(matrix), CHUNK_ROWS):
             logit[s : s + CHUNK_ROWS] = self.scaler.apply(matrix[s : s + CHUNK_ROWS]) @ self.coef
         return expit(logit + self.intercept)
-
-
-def _solve(
-    Z: Float32Array, y: IntArray, weights: Float64Array, *, C: float, start: LogisticRegression | None = None
-) -> LogisticRegression:
-    """Fit scikit-learn's L2 logistic regression, starting where another fit ended."""
-    model = start or LogisticRegression(max_iter=MAX_ITERATIONS, tol=GRADIENT_TOLERANCE, warm_start=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # recorded in `info`
-        return model.set_params(C=C).fit(Z, y, sample_weight=weights)
-
-
-def _log_loss_sum(Z: Float32Array, y: IntArray, weights: Float64Array, solution: LogisticRegression) -> float:
-    logit = solution.decision_function(Z).astype(np.float64)
-    return float(np.dot(weights, np.logaddexp(0.0, logit) - y * logit))

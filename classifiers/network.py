@@ -97,6 +97,7 @@ class Network:
         self.info: dict[str, Any] = {}
         self.scaler: Standardiser | None = None
         self.network: nn.Sequential | None = None
+        self.start: Network | None = None  # given by `warm_start`
 
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
@@ -116,8 +117,11 @@ class Network:
         network = build_network(
             n_inputs, self.settings.hidden, dropout=self.settings.dropout, seed=self.seed, generator=generator
         ).to(self.device)
+        if self.start is not None:
+            assert self.start.network is not None
+            network.load_state_dict(self.start.network.state_dict())
         plan = self.settings.plan(n_epochs=n_epochs, seed=self.seed)
-        report = train(network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device)
+        report = train(network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device, judge_start=self.start is not None)
         if directions is not None:
             widen_first_layer(network, torch.from_numpy(directions).to(self.device))
         self.network = network.eval()
@@ -146,9 +150,14 @@ class Network:
 
     def _inputs(self, X: Float32Array, train_rows: IntArray) -> tuple[Inputs, Float32Array | None]:
         """What the first layer sees in training, and the directions [d, r] it was reduced to (None: all features)."""
-        scaler = Standardiser.fit(X, rows=train_rows)
+        if self.start is not None:
+            assert self.start.scaler is not None
+            check_features(X[:1], n_features=self.start.n_features)
+        scaler = Standardiser.fit(X, rows=train_rows) if self.start is None else self.start.scaler
         self.scaler = scaler
-        rotation = Rotation.of(scaler.apply(X[train_rows])) if self.settings.rotate else None
+        # Given weights speak outside the span of a few rows too, so there is nothing to be left out.
+        rotate = self.settings.rotate and self.start is None
+        rotation = Rotation.of(scaler.apply(X[train_rows])) if rotate else None
         if rotation is None:
             return (lambda rows: scaler.apply(X[rows])), None
         directions = scaler.apply(X[train_rows]).T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal

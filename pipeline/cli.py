@@ -37,6 +37,7 @@ log = logging.getLogger("latentforensics")
 STAGES = {
     "videos": ("pipeline.stages.videos", "Catalogue the material in data.root."),
     "faces": ("pipeline.stages.faces", "Find, track and align faces."),
+    "blend": ("pipeline.stages.blend", "Make self-blended fakes of genuine faces, to train on."),
     "split": ("pipeline.stages.split", "Put connected footage on one side of the split."),
     "invert": ("pipeline.stages.invert", "Invert faces into W+ codes."),
     "embed": ("pipeline.stages.embed", "Compute EfficientNet embeddings."),

@@ -157,6 +157,12 @@ class VqVae(_Section):
     features: Literal["embedded", "onehot", "histogram", "indices"] = Field(alias="as")
 
 
+class Sbi(_Section):
+    """Self-blended images."""
+
+    n_per_real_face: int = Field(ge=0, le=100)
+
+
 class Codes(_Section):
     """Image to PCA and VQ-VAE-2 code."""
 
@@ -172,6 +178,7 @@ class Train(_Section):
     models: tuple[Literal["rf", "logistic", "mlp2", "mlp5"], ...] = Field(min_length=1)
     aggregate: Literal["mean", "median", "topk", "noisy_or"]
     uncertain_band: tuple[float, float]
+    warm_start: str | None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -258,6 +265,7 @@ class Params(_Section):
     data: Data
     sampling: Sampling
     faces: Faces
+    sbi: Sbi
     split: Split
     invert: Invert
     embed: Embed

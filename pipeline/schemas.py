@@ -5,7 +5,7 @@ Tables are written only through these declarations (`pipeline.tables`), and `doc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -135,6 +135,24 @@ FACES = Table(
     ),
 )
 
+BLENDED = Table(
+    "blended",
+    "data",
+    "Self-blended images of genuine faces: extra fakes to train on. They are in no split, metric, map or cluster.",
+    ("face_id",),
+    ("parent_face_id", "k"),
+    (
+        _FACE,
+        Column("parent_face_id", _STR, "genuine face it was made from"),
+        Column("k", _I32, "number among the images made from that face, from 0", low=0),
+        Column("video_id", _STR, "video of the genuine face"),
+        _GROUP,
+        replace(_LABEL, nullable=False),
+        replace(_METHOD, nullable=False),
+        Column("image", pa.binary(), "RGB face as aligned as its parent, PNG"),
+    ),
+)
+
 SPLITS_TABLE = Table(
     "splits",
     "data",
@@ -261,6 +279,11 @@ DECODED = Table(
         Column("image", pa.binary(), "RGB image, PNG"),
     ),
 )
+
+_MADE = "Like `{}`, of the self-blended faces."
+WPLUS_BLENDED = replace(WPLUS, name="wplus_blended", meaning=_MADE.format("wplus"))
+EMBEDDINGS_BLENDED = replace(EMBEDDINGS, name="embeddings_blended", meaning=_MADE.format("embeddings"))
+CODES_BLENDED = replace(CODES, name="codes_blended", meaning=_MADE.format("codes"))
 
 PREDICTIONS = Table(
     "predictions",
@@ -424,6 +447,7 @@ TABLES: dict[str, Table] = {
     for t in (
         VIDEOS,
         FACES,
+        BLENDED,
         SPLITS_TABLE,
         WPLUS,
         RECONSTRUCTIONS,
@@ -431,6 +455,9 @@ TABLES: dict[str, Table] = {
         EMBEDDINGS,
         CODES,
         DECODED,
+        WPLUS_BLENDED,
+        EMBEDDINGS_BLENDED,
+        CODES_BLENDED,
         PREDICTIONS,
         METRICS,
         STUDY,

@@ -26,7 +26,8 @@ def run(params: Params, paths: Paths) -> None:
     current = STAGE.run(params, paths)
     batches = FaceBatches(paths.table("faces"), batch_size=current.params.embed.batch_size)
     if "efficientnet" not in current.params.spaces or batches.none:
-        tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=current.meta(reason=batches.none))
+        for name in ("embeddings", "embeddings_blended"):
+            tables.write_rows([], paths.table(name), name=name, meta=current.meta(reason=batches.none))
         return
     embedder = _embedder(current, paths)
     meta = current.meta(
@@ -34,8 +35,19 @@ def run(params: Params, paths: Paths) -> None:
         embedder_id=embedder.embedder_id,
         n_dims=embedder.n_dims,
     )
-    shards = Shards(paths.work("embed", meta["fingerprint"]), name="embeddings", meta=meta)
+    folder = paths.work("embed", meta["fingerprint"])
     counts = Counts("faces")
+    # The ids of self-blended faces name all that makes them, so their pieces may lie under the same fingerprint.
+    extra = FaceBatches(paths.table("blended"), batch_size=current.params.embed.batch_size, blended=True)
+    blended = Shards(folder / "blended", name="embeddings_blended", meta=meta)
+    blended.copy_to(_embed(embedder, extra, blended, counts), paths.table("embeddings_blended"))
+    shards = Shards(folder, name="embeddings", meta=meta)
+    shards.finish(_embed(embedder, batches, shards, counts), paths.table("embeddings"))
+    counts.log("embed")
+
+
+def _embed(embedder: Embedder, batches: FaceBatches, shards: Shards, counts: Counts) -> list[str]:
+    """Finish the pieces of all batches; their keys."""
     keys = []
     for batch in bar(batches, total=len(batches), what="embed", unit="batch"):
         if shards.done(batch.key):
@@ -51,8 +63,7 @@ def run(params: Params, paths: Paths) -> None:
             )
         keys.append(batch.key)
         counts.done += len(batch.face_ids)
-    shards.finish(keys, paths.table("embeddings"))
-    counts.log("embed")
+    return keys
 
 
 def _embedder(current: Run, paths: Paths) -> Embedder:

@@ -23,6 +23,7 @@ _SOURCE = {
     "pca": ("codes", "code", "codec_id"),
     "vqvae": ("codes", "code", "codec_id"),
 }
+_KNOWN = ["face_id", "video_id", "label", "source_group"]
 
 
 @dataclass(frozen=True)
@@ -49,30 +50,37 @@ class Features:
         return Features(self.space, self.vectors[keep], self.faces[keep].reset_index(drop=True), self.feature_id)
 
 
-def load(paths: Paths, space: str) -> Features:
-    """Read one space; empty where its table is; UserError where that is missing or holds vectors of several makers."""
+def load(paths: Paths, space: str, *, blended: bool = False) -> Features:
+    """Read one space; empty where its table is; UserError where that is missing or holds vectors of several makers.
+
+    ``blended``: of the self-blended faces instead, which are for training alone; empty where there is no such table.
+    """
     name, column, id_column = _SOURCE[space]
+    known = "blended" if blended else "faces"
+    if blended:
+        name = f"{name}_blended"
+        if not tables.exists(paths.table(name)):
+            return Features(space, np.zeros((0, 1), np.float32), pd.DataFrame(columns=_KNOWN), "")
     wanted = pc.is_valid(ds.field(column))
-    if name == "codes":  # one table for both codecs, whose ids begin with the space
+    if column == "code":  # one table for both codecs, whose ids begin with the space
         wanted &= pc.starts_with(ds.field("codec_id"), f"{space}-")
     columns = ["face_id", id_column, column]
     schema = pa.schema([TABLES[name].arrow.field(c) for c in columns])
     batches = tables.read_batches(paths.table(name), name, columns=columns, where=wanted, batch_rows=4096)
     data = pa.Table.from_batches((b.cast(schema) for b in batches), schema=schema)
     if data.num_rows == 0:
-        return Features(space, np.zeros((0, 1), np.float32), _known(paths).iloc[:0].reset_index(), "")
+        return Features(space, np.zeros((0, 1), np.float32), _known(paths, known).iloc[:0].reset_index(), "")
     makers = pc.unique(data.column(id_column)).to_pylist()
     if len(makers) != 1:
         raise UserError(
             f"table '{name}' holds vectors of {len(makers)} makers ({makers}), expected one: run `dvc repro`"
         )
-    faces = _known(paths).loc[data.column("face_id").to_pylist()].reset_index()
+    faces = _known(paths, known).loc[data.column("face_id").to_pylist()].reset_index()
     return Features(space, _matrix(data.column(column)), faces, makers[0])
 
 
-def _known(paths: Paths) -> pd.DataFrame:
-    columns = ["face_id", "video_id", "label", "source_group"]
-    return tables.read_pandas(paths.table("faces"), "faces", columns=columns).set_index("face_id")
+def _known(paths: Paths, name: str) -> pd.DataFrame:
+    return tables.read_pandas(paths.table(name), name, columns=_KNOWN).set_index("face_id")
 
 
 def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:

@@ -16,13 +16,13 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import bar
 from pipeline.shards import Shards
-from pipeline.stages import features
+from pipeline.stages import features, training
 from pipeline.stages.common import Run, Stage
 
 STAGE = Stage(
     "learning",
     sections=("seed", "spaces", "device", "profile", "train.aggregate", "learning"),
-    inputs=("faces", "wplus", "embeddings", "codes"),
+    inputs=("faces", "wplus", "embeddings", "codes", "blended"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -68,8 +68,9 @@ def _curve(current: Run, paths: Paths, space: str) -> list[dict[str, object]]:
     factory = model_factory(
         settings.model, profile=current.params.profile, seed=seed, device=current.device, n_jobs=-1
     )
-    training = train_draws(inside.vectors, y, groups, plan, model_factory=factory)
-    trained = list(bar(training, total=len(plan.training), what=f"learning {space}", unit="model"))
+    factory = training.with_blended(factory, paths, inside)
+    models = train_draws(inside.vectors, y, groups, plan, model_factory=factory)
+    trained = list(bar(models, total=len(plan.training), what=f"learning {space}", unit="model"))
     points = learning_curve(
         trained, plan, y, groups, videos, aggregate=current.params.one("train.aggregate"), seed=seed
     )

@@ -20,13 +20,13 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
-from pipeline.stages import features
+from pipeline.stages import features, training
 from pipeline.stages.common import Run, Stage
 
 STAGE = Stage(
     "train",
     sections=("seed", "spaces", "device", "profile", "train"),
-    inputs=("faces", "wplus", "embeddings", "codes", "splits"),
+    inputs=("faces", "wplus", "embeddings", "codes", "splits", "blended"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -37,12 +37,14 @@ def run(params: Params, paths: Paths) -> None:
     settings = current.params.train
     wanted = "no_fold" if settings.protocol == "cv" else "no_split"
     reason = tables.metadata(paths.table("splits")).get(wanted)
-    meta = current.meta(reason=reason, protocol=settings.protocol)
+    pairs = [] if reason else list(product(current.params.spaces, settings.models))
+    start = training.warm_start(current, paths, pairs)
+    given = {} if start is None else {"train.warm_start": start.card["card_sha256"]}
+    meta = current.meta(given, reason=reason, protocol=settings.protocol)
     shards = Shards(paths.work("train", meta["fingerprint"]), name="predictions", meta=meta)
     models = shards.folder / "models"
     models.mkdir(exist_ok=True)
     counts = Counts("models")
-    pairs = [] if reason else list(product(current.params.spaces, settings.models))
     if reason:
         log.warning("train: no classifier is trained: %s", reason)
     for space, model in bar(pairs, total=len(pairs), what="train", unit="model"):
@@ -50,7 +52,7 @@ def run(params: Params, paths: Paths) -> None:
         if shards.done(key) and (models / key / "model.json").is_file():
             counts.resumed += 1
         else:
-            shards.write(key, _train_one(current, paths, space, model, models / key))
+            shards.write(key, _train_one(current, paths, space, model, models / key, start))
         counts.done += 1
     shutil.rmtree(paths.models, ignore_errors=True)
     shutil.copytree(models, paths.models)
@@ -58,13 +60,16 @@ def run(params: Params, paths: Paths) -> None:
     counts.log("train")
 
 
-def _train_one(current: Run, paths: Paths, space: str, name: str, folder: Path) -> list[dict[str, object]]:
+def _train_one(
+    current: Run, paths: Paths, space: str, name: str, folder: Path, start: training.WarmStart | None
+) -> list[dict[str, object]]:
     """Predict every group out of sample, then store the model for new material."""
     settings = current.params
     inside, placed = features.join_splits(features.load(paths, space), paths)
     labels = inside.faces["label"].to_numpy(dtype=np.int64)
     groups = inside.faces["source_group"].to_numpy()
     factory = model_factory(name, profile=settings.profile, seed=settings.seed, device=current.device, n_jobs=-1)
+    factory, marks = training.prepare(factory, paths, inside, name, start)
     if settings.train.protocol == "cv":
         p_fake = np.empty(len(labels))
         for part in cross_validate(inside.vectors, labels, groups, placed["fold"], model_factory=factory):
@@ -77,6 +82,8 @@ def _train_one(current: Run, paths: Paths, space: str, name: str, folder: Path) 
         result = holdout(inside.vectors, labels, groups, split, model=factory(0))
         model, p_fake = result.model, result.p_fake
     metadata = {"space": space, "feature_id": inside.feature_id, "protocol": settings.train.protocol}
+    learned = inside.faces["video_id"][placed["split"].eq("train") | (settings.train.protocol == "cv")]
+    metadata["videos"] = sorted({*training.video_marks(learned.to_numpy()), *marks})
     save_model(model, folder, metadata=metadata)
     unseen = split != "train"
     return _rows(current, inside.faces[unseen], p_fake[unseen], split[unseen], space, name)
