@@ -121,7 +121,17 @@ class Network:
             assert self.start.network is not None
             network.load_state_dict(self.start.network.state_dict())
         plan = self.settings.plan(n_epochs=n_epochs, seed=self.seed)
-        report = train(network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device, judge_start=self.start is not None)
+        report = train(
+            network,
+            inputs,
+            labels,
+            weights,
+            train_rows,
+            val_rows,
+            plan=plan,
+            device=self.device,
+            judge_start=self.start is not None,
+        )
         if directions is not None:
             widen_first_layer(network, torch.from_numpy(directions).to(self.device))
         self.network = network.eval()

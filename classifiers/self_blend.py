@@ -147,9 +147,7 @@ def _change(picture: Float32Array, rng: np.random.Generator) -> Float32Array:
     return np.asarray(out.clip(0, 255), dtype=np.float32)
 
 
-def _displace(
-    picture: Float32Array, mask: Float32Array, rng: np.random.Generator
-) -> tuple[Float32Array, Float32Array]:
+def _displace(picture: Float32Array, mask: Float32Array, rng: np.random.Generator) -> tuple[Float32Array, Float32Array]:
     """Shift and scale both alike, about the middle; then bend the mask alone."""
     side = mask.shape[0]
     scale = float(rng.uniform(SCALE, 1 / SCALE))

@@ -397,10 +397,14 @@ LEARNING = Table(
         Column("metric", _STR, "roc_auc or log_loss", allowed=("roc_auc", "log_loss")),
         Column("n_groups", _I32, "source groups trained on", low=1),
         Column("value", _F64, "mean over draws of training groups", nullable=True),
-        Column("ci_low", _F64, "lower end of the 95 % interval of one draw: training and measured groups", nullable=True),
+        Column(
+            "ci_low", _F64, "lower end of the 95 % interval of one draw: training and measured groups", nullable=True
+        ),
         Column("ci_high", _F64, "upper end of the interval", nullable=True),
         Column("sd_draws", _F64, "standard deviation over draws, on all measured groups", nullable=True, low=0),
-        Column("gain", _F64, "change since the next smaller number of groups, paired; empty at the first", nullable=True),
+        Column(
+            "gain", _F64, "change since the next smaller number of groups, paired; empty at the first", nullable=True
+        ),
         Column("gain_low", _F64, "lower end of its 95 % interval", nullable=True),
         Column("gain_high", _F64, "upper end of the interval", nullable=True),
         Column("n_draws", _I32, "nested draws of training groups", low=1),

@@ -116,6 +116,7 @@ def figures(data: ReportInput) -> dict[str, bytes]:
     -------
     dict
         Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
-        ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the page says why.
+        ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the
+        page says why.
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

@@ -32,9 +32,7 @@ def run(params: Params, paths: Paths) -> None:
     shards = Shards(paths.work("blend", meta["fingerprint"]), name="blended", meta=meta)
     counts = Counts("self-blended faces")
     genuine = (ds.field("status") == "ok") & (ds.field("label") == 0)
-    batches = tables.read_batches(
-        paths.table("faces"), "faces", columns=_COLUMNS, where=genuine, batch_rows=BATCH_ROWS
-    )
+    batches = tables.read_batches(paths.table("faces"), "faces", columns=_COLUMNS, where=genuine, batch_rows=BATCH_ROWS)
     faces = tables.read(paths.table("faces"), "faces", columns=["face_id"]).num_rows
     keys = []
     for index, batch in enumerate(bar(batches, total=-(-faces // BATCH_ROWS), what="blend", unit="batch")):

@@ -81,9 +81,7 @@ def _pieces(folder: Path, codes: str, meta: dict[str, Any]) -> Pieces:
     )
 
 
-def _invert(
-    current: Run, batches: FaceBatches, pieces: Pieces, task: Callable[..., Task], counts: Counts
-) -> list[str]:
+def _invert(current: Run, batches: FaceBatches, pieces: Pieces, task: Callable[..., Task], counts: Counts) -> list[str]:
     """Finish the pieces of all batches; their keys."""
     keys = []
     done = set()
