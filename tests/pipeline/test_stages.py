@@ -38,7 +38,8 @@ def test_every_table_is_there_and_keeps_its_declaration(done: Paths) -> None:
     for name in TABLES:
         data = tables.read(done.table(name), name)
         tables.check(name, data)
-        assert data.num_rows or name in ("codes", "decoded"), name  # the default spaces need none
+        # The default spaces need no codes, no self-blended face is asked for, and four people make no learning curve.
+        assert data.num_rows or name in ("codes", "decoded", "learning") or "blended" in name, name
         assert tables.metadata(done.table(name))["fingerprint"]
 
 
