@@ -160,10 +160,10 @@ class Network:
 
     def _inputs(self, X: Float32Array, train_rows: IntArray) -> tuple[Inputs, Float32Array | None]:
         """What the first layer sees in training, and the directions [d, r] it was reduced to (None: all features)."""
+        given = None if self.start is None else self.start.scaler
         if self.start is not None:
-            assert self.start.scaler is not None
             check_features(X[:1], n_features=self.start.n_features)
-        scaler = Standardiser.fit(X, rows=train_rows) if self.start is None else self.start.scaler
+        scaler = Standardiser.fit(X, rows=train_rows) if given is None else given
         self.scaler = scaler
         # Given weights speak outside the span of a few rows too, so there is nothing to be left out.
         rotate = self.settings.rotate and self.start is None

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.checks import Float32Array, Float64Array
+from classifiers.checks import Float32Array, FloatArray
 
 #: Changes with every change of what comes out for the same random numbers; part of a blended face's id.
 RECIPE = "sbi1"
@@ -109,7 +109,7 @@ def face_mask(landmarks_px: npt.ArrayLike, side: int, *, rng: np.random.Generato
     # In profile the eyes come together: half of the width follows them.
     width = half_width * (0.5 * unit + 0.5 * abs(float((points[1] - points[0]) @ right)))
     middle = eyes + centre * unit * down + float((points.mean(axis=0) - eyes) @ right) * right
-    angle = np.arange(N_ANGLES) * (2 * np.pi / N_ANGLES)
+    angle = np.arange(N_ANGLES, dtype=np.float64) * (2 * np.pi / N_ANGLES)
     cos, sin = np.cos(angle), np.sin(angle)
     radius = (np.abs(cos) ** SUPERELLIPSE_POWER + np.abs(sin) ** SUPERELLIPSE_POWER) ** (-1 / SUPERELLIPSE_POWER)
     radius *= 1 + _waves(angle, rng)
@@ -120,7 +120,7 @@ def face_mask(landmarks_px: npt.ArrayLike, side: int, *, rng: np.random.Generato
     return mask
 
 
-def _waves(angle: Float64Array, rng: np.random.Generator) -> Float64Array:
+def _waves(angle: FloatArray, rng: np.random.Generator) -> FloatArray:
     """A smooth random function on the circle with standard deviation `ROUGHNESS`: float64 [n]."""
     n_waves = 5
     amplitude, phase = rng.normal(size=(2, n_waves)) * ROUGHNESS * (2 / n_waves) ** 0.5, rng.random(n_waves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,7 @@ def _table(rows: pd.DataFrame, level: str) -> Block:
     for (space, n_groups), part in rows.groupby(["space", "n_groups"], sort=True):
         by = part.set_index("metric")
         first = part.iloc[0]
-        cells = [scores.format_interval(_triple(by.loc[m])) if m in by.index else "—" for m in metrics]
+        cells = [scores.format_interval(_triple(cast(pd.Series, by.loc[m]))) if m in by.index else "—" for m in metrics]
         lines.append([space, n_groups, round(float(first["n_train_items"])), int(first["n_draws"]), *cells])
     measured = f"Measured on {rows['n_groups_measured'].max():,} groups, {rows['n_items_measured'].max():,} {level}s."
     why = sorted({str(r) for r in rows["reason"].dropna()})

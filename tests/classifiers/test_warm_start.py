@@ -39,8 +39,8 @@ def test_the_solver_finds_what_a_plain_minimiser_finds() -> None:
 
 @pytest.mark.parametrize("name", ["logistic", "mlp2"])
 def test_few_groups_gain_from_a_model_of_other_groups(name: str) -> None:
-    X, y, group = blobs(n_groups=230, n_features=60, shift=0.9, seed=3)
-    other, few, rest = group < 80, (group >= 80) & (group < 90), group >= 90
+    X, y, group = blobs(n_groups=260, n_features=60, shift=1.5, seed=3)
+    other, few, rest = group < 160, (group >= 160) & (group < 170), group >= 170
     settings = {"hidden": (16,)} if name == "mlp2" else {}
     given = make_model(name, profile="quick", seed=0, overrides=settings).fit(X[other], y[other], groups=group[other])
     cold = make_model(name, profile="quick", seed=1, overrides=settings)
