@@ -49,6 +49,7 @@ class Outcome:
     """What one method took and reached."""
 
     method: str
+    inverter_id: str
     seconds_per_face: float
     peak_gb: float
     perceptual: np.ndarray
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{found.psnr_db.mean():9.2f}{found.w_distance_std.mean():15.3f}",
             flush=True,
         )
+    print(f"generator, encoder and perceptual distance: {found.inverter_id}")
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
@@ -128,7 +130,7 @@ def _run(pipe: Any, method: str, files: list[Path], batch_size: int) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     quality = measure(faces, codes, generator=inverter.exact, perceptual=inverter.perceptual)
     values = [getattr(quality, n).cpu().numpy() for n in ("perceptual", "mse_unit", "psnr_db", "w_distance_std")]
-    pipe.send(Outcome(method, seconds / len(faces), peak / 1e9, *values))
+    pipe.send(Outcome(method, inverter.inverter_id, seconds / len(faces), peak / 1e9, *values))
 
 
 def _finish(device: str) -> None:
@@ -194,6 +196,9 @@ def _settings(told: InversionSettings, steps: int) -> InversionSettings:
         mse_weight=told.mse_weight,
         prior_weight=told.prior_weight,
         in_domain_weight=told.in_domain_weight,
+        latent=told.latent,
+        code_noise=told.code_noise,
+        seed=told.seed,
         autocast_bf16=told.autocast_bf16,
     )
 

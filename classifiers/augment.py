@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.checks import Float32Array, Float64Array, Groups, IntArray, check_features, check_labels, group_codes
-from classifiers.protocol import Classifier
+from classifiers.protocol import Classifier, fit_given
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class WithExtra:
         weights = None
         if sample_weight is not None:
             weights = np.concatenate([np.asarray(sample_weight, dtype=np.float64), np.ones(int(more.sum()))])
-        trained = self._model.fit(
+        trained = fit_given(
+            self._model,
             np.concatenate([matrix, self._extra.X[more]]),
             np.concatenate([labels, self._extra.y[more]]),
             groups=np.concatenate([names[codes], self._extra.groups[more]]),

@@ -1,22 +1,49 @@
 """Metrics with group-bootstrap intervals.
 
 Frames of one video, and a fake and its original, are not independent; source groups are taken to be. So whole groups
-are drawn with replacement, as many as there are, and the interval spans the middle 95 % of the metric over the draws
-(percentile bootstrap). It covers the choice of measured groups, not the choice of training data.
+are drawn with replacement, as many as there are, and the interval spans the middle of the metric over the draws. It
+covers the choice of measured groups, not the choice of training data.
+
+With G groups the plain percentile interval is too narrow: the draws spread like sqrt((G - 1) / G) of the truth, and the
+spread itself is estimated. The *expanded percentile* interval (Hesterberg 2015) widens the quantiles to
+Phi(+-sqrt(G / (G - 1)) t(G - 1)), which makes it as wide as Student's t where the metric is a mean.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, stdtrit
 
-from classifiers.checks import FAKE, Float64Array, Groups, check_labels, check_probabilities, group_codes
-from classifiers.metrics import DEFAULT_THRESHOLD, METRICS, Scores
+from classifiers.checks import Float64Array, Groups, IntArray, check_labels, check_probabilities, group_codes
+from classifiers.metrics import COUNTS, DEFAULT_THRESHOLD, Scores
 
 # An interval from fewer usable draws than this share would describe only the lucky ones.
 MIN_USABLE_SHARE = 0.5
+# With 10 groups 95 % intervals were seen to hold the truth in 92 % of studies (docs/decisions.md); with fewer, in less.
+FEW_GROUPS = 10
+ECE_REMARK = "chance adds to the calibration error: it and its interval are too high where items are few"
+
+
+class Measure(Protocol):
+    """Metrics of prepared items under many weightings of their groups, such as ``metrics.Scores``."""
+
+    @property
+    def undefined(self) -> Mapping[str, str]:
+        """Metric -> why these items cannot give it."""
+        ...
+
+    def evaluate(self, group_weights: npt.NDArray[np.int64]) -> dict[str, Float64Array]:
+        """Every metric under every weighting [B, G] of the groups: float64 [B] each, NaN where it is undefined."""
+        ...
+
+
+# Labels [n], P(fake) [n] and group numbers [n] -> a measure of them.
+MeasureOf = Callable[[IntArray, Float64Array, IntArray], Measure]
 
 
 @dataclass(frozen=True)
@@ -41,18 +68,24 @@ def evaluate(
     p_fake: npt.ArrayLike,
     groups: Groups,
     *,
+    score: npt.ArrayLike | None = None,
+    more: Sequence[MeasureOf] = (),
     n_boot: int = 2000,
     seed: int,
     level: float = 0.95,
     threshold: float = DEFAULT_THRESHOLD,
 ) -> list[MetricRow]:
-    """All of ``metrics.METRICS`` for frames or for videos.
+    """All of ``metrics.METRICS`` for frames, tracks or videos.
+
+    One class or one source group gives counts alone: nothing else would speak about telling real from fake.
 
     Parameters
     ----------
     y : [n] labels, 0 real, 1 fake; one class alone is allowed.
     p_fake : [n] P(fake) in [0, 1].
     groups : [n] source groups, the unit that is drawn.
+    score : [n] in [0, 1], what items are ranked by where it is not P(fake) itself (see ``Scores.of``).
+    more : further measures on the same draws.
     n_boot : number of draws.
     level : coverage of the interval.
     threshold : P(fake) at or above it is called fake in accuracies and counts.
@@ -64,22 +97,34 @@ def evaluate(
     """
     labels = check_labels(y)
     p = check_probabilities(p_fake, n=len(labels))
+    ranked = p if score is None else check_probabilities(score, n=len(labels))
     if not len(labels):
         raise ValueError("Metrics need at least one item, got none.")
     if n_boot < 1 or not 0 < level < 1:
         raise ValueError(f"Expected n_boot of at least 1 and a level between 0 and 1, got {n_boot} and {level:g}.")
     codes, names = group_codes(groups, n=len(labels))
-    scores = Scores.of(labels, p, codes, threshold=threshold)
-    values = scores.evaluate(np.ones((1, len(names)), dtype=np.int64))
-    draws = scores.evaluate(draw_groups(len(names), n_boot=n_boot, rng=np.random.default_rng(seed)))
+    measures = [Scores.of(labels, p, codes, threshold=threshold, score=ranked), *(of(labels, p, codes) for of in more)]
+    weights = draw_groups(len(names), n_boot=n_boot, rng=np.random.default_rng(seed))
     rows = []
-    for metric in METRICS:
-        value = float(values[metric][0])
-        low, high, dropped, reason = interval(draws[metric], n_groups=len(names), level=level)
-        if np.isnan(value):
-            low, high, reason = np.nan, np.nan, f"only {'fake' if labels[0] == FAKE else 'real'} items"
-        rows.append(MetricRow(metric, value, low, high, len(names), len(labels), dropped, reason))
+    for measure in measures:
+        values = measure.evaluate(np.ones((1, len(names)), dtype=np.int64))
+        draws = measure.evaluate(weights)
+        for metric, (value,) in values.items():
+            why = measure.undefined.get(metric)
+            if len(names) == 1 and metric not in COUNTS:
+                why = why or "one source group: its items are not independent"
+            rows.append(_row(metric, float(value), draws[metric], len(names), len(labels), level=level, why=why))
     return rows
+
+
+def _row(
+    metric: str, value: float, draws: Float64Array, n_groups: int, n_items: int, *, level: float, why: str | None
+) -> MetricRow:
+    """A metric with its interval; ``why`` says that there is none."""
+    low, high, dropped, reason = metric_interval(metric, value, draws, n_groups=n_groups, level=level)
+    if why is not None or np.isnan(value):
+        value, low, high, reason = np.nan, np.nan, np.nan, why or "not defined for these items"
+    return MetricRow(metric, value, low, high, n_groups, n_items, dropped, reason)
 
 
 def constant_answer(
@@ -125,9 +170,32 @@ def interval(draws: Float64Array, *, n_groups: int, level: float = 0.95) -> tupl
         return np.nan, np.nan, n_dropped, "one source group: no interval"
     if len(usable) < MIN_USABLE_SHARE * len(draws):
         return np.nan, np.nan, n_dropped, f"{n_dropped} of {len(draws)} draws lack a class: no interval"
-    tail = (1 - level) / 2
+    tail = expanded_tail(n_groups, level=level)
     low, high = np.quantile(usable, [tail, 1 - tail])
-    reason = f"{n_dropped} of {len(draws)} draws lack a class and are left out" if n_dropped else None
+    remarks = [f"{n_dropped} of {len(draws)} draws lack a class (or any answer) and are left out"] if n_dropped else []
     if low == high:
-        reason = "every draw gives the same value: the interval shows no uncertainty, there may be some"
-    return float(low), float(high), n_dropped, reason
+        remarks = ["every draw gives the same value: the interval shows no uncertainty, there may be some"]
+    if n_groups < FEW_GROUPS:
+        remarks.append(f"{n_groups} source groups: the interval may be too narrow")
+    return float(low), float(high), n_dropped, "; ".join(remarks) or None
+
+
+def metric_interval(
+    metric: str, value: float, draws: Float64Array, *, n_groups: int, level: float = 0.95
+) -> tuple[float, float, int, str | None]:
+    """Like ``interval``; that of the calibration error is mirrored at the value and kept in [0, 1].
+
+    A calibration error is a sum of absolute gaps, so chance can only add to it: the draws lie above the value as the
+    value lies above the truth.
+    """
+    low, high, n_dropped, reason = interval(draws, n_groups=n_groups, level=level)
+    if metric != "ece" or np.isnan(low):
+        return low, high, n_dropped, reason
+    low, high = (float(np.clip(2 * value - end, 0, 1)) for end in (high, low))
+    return low, high, n_dropped, "; ".join([*([reason] if reason else []), ECE_REMARK])
+
+
+def expanded_tail(n_groups: int, *, level: float = 0.95) -> float:
+    """Share of the draws beyond each end of the expanded percentile interval of ``n_groups`` (2 or more) groups."""
+    t = stdtrit(n_groups - 1, (1 + level) / 2)
+    return float(ndtr(-t * np.sqrt(n_groups / (n_groups - 1))))

@@ -19,10 +19,14 @@ from classifiers.checks import (
     check_weights,
     group_codes,
 )
-from classifiers.protocol import Classifier
+from classifiers.protocol import Classifier, fit_given
 from classifiers.splits import SPLIT_NAMES, check_leaks
 
 ModelFactory = Callable[[int], Classifier]
+# Training rows -> those of them to train on, such as as many of each class.
+ChooseRows = Callable[[IntArray], IntArray]
+# Held-out rows are cut out so many at a time: the training part is the one copy of a big matrix.
+PREDICT_ROWS = 1024
 
 
 class Projector(Protocol):
@@ -60,6 +64,7 @@ def cross_validate(
     model_factory: ModelFactory,
     projector_factory: Callable[[int], Projector] | None = None,
     sample_weight: npt.ArrayLike | None = None,
+    choose_rows: ChooseRows | None = None,
 ) -> Iterator[FoldResult]:
     """Train on all folds but one and predict that one, fold after fold; together every row is predicted once.
 
@@ -68,6 +73,9 @@ def cross_validate(
     X : [n, d] float32; y : [n] labels; groups : [n] source groups; fold : [n] int, two or more distinct values.
     model_factory : fold number -> an untrained model; scaling happens inside the model.
     projector_factory : fold number -> an untrained projection (PCA) that is fitted on that fold's training rows.
+    choose_rows : training rows -> those to train on; every row is still predicted.
+
+    Beside X, one copy of a fold's training rows is held.
 
     Raises
     ------
@@ -88,7 +96,10 @@ def cross_validate(
     for k in numbers.tolist():
         if len(np.unique(labels[folds != k])) < 2:
             raise ValueError(f"Without fold {k} the training rows hold one class only: use fewer or other folds.")
-    return _folds(matrix, labels, names[codes], folds, weights, numbers.tolist(), model_factory, projector_factory)
+    chosen = choose_rows or _all
+    return _folds(
+        matrix, labels, names[codes], folds, weights, numbers.tolist(), model_factory, projector_factory, chosen
+    )
 
 
 def _folds(
@@ -100,16 +111,33 @@ def _folds(
     numbers: Sequence[int],
     model_factory: ModelFactory,
     projector_factory: Callable[[int], Projector] | None,
+    choose_rows: ChooseRows,
 ) -> Iterator[FoldResult]:
     for k in numbers:
-        inside, outside = np.flatnonzero(folds != k), np.flatnonzero(folds == k)
-        X_in, X_out = X[inside], X[outside]
+        inside, outside = choose_rows(np.flatnonzero(folds != k)), np.flatnonzero(folds == k)
+        X_in, projector = X[inside], None
         if projector_factory is not None:
             projector = projector_factory(k)
             projector.fit(X_in)
-            X_in, X_out = (np.asarray(projector.transform(part), dtype=np.float32) for part in (X_in, X_out))
-        model = model_factory(k).fit(X_in, y[inside], groups=names[inside], sample_weight=weights[inside])
-        yield FoldResult(fold=k, rows=outside, p_fake=model.predict_p_fake(X_out), model=model)
+            X_in = np.asarray(projector.transform(X_in), dtype=np.float32)
+        model = fit_given(model_factory(k), X_in, y[inside], groups=names[inside], sample_weight=weights[inside])
+        del X_in
+        yield FoldResult(fold=k, rows=outside, p_fake=_predict(model, X, outside, projector), model=model)
+
+
+def _predict(model: Classifier, X: Float32Array, rows: IntArray, projector: Projector | None) -> Float64Array:
+    """P(fake) float64 [len(rows)] of some rows of X."""
+    out = np.empty(len(rows))
+    for s in range(0, len(rows), PREDICT_ROWS):
+        part = X[rows[s : s + PREDICT_ROWS]]
+        if projector is not None:
+            part = np.asarray(projector.transform(part), dtype=np.float32)
+        out[s : s + PREDICT_ROWS] = model.predict_p_fake(part)
+    return out
+
+
+def _all(rows: IntArray) -> IntArray:
+    return rows
 
 
 def holdout(
@@ -120,8 +148,9 @@ def holdout(
     *,
     model: Classifier,
     sample_weight: npt.ArrayLike | None = None,
+    choose_rows: ChooseRows | None = None,
 ) -> HoldoutResult:
-    """Train ``model`` on the rows whose split is ``train`` and predict all rows.
+    """Train ``model`` on the rows whose split is ``train`` (of these, on ``choose_rows``) and predict all rows.
 
     Raises
     ------
@@ -142,5 +171,6 @@ def holdout(
     rows = np.flatnonzero(sides == "train")
     if not len(rows):
         raise ValueError(f"None of {len(sides)} rows stands in the split 'train'.")
-    trained = model.fit(matrix[rows], labels[rows], groups=names[codes[rows]], sample_weight=weights[rows])
-    return HoldoutResult(model=trained, p_fake=trained.predict_p_fake(matrix))
+    rows = (choose_rows or _all)(rows)
+    trained = fit_given(model, matrix[rows], labels[rows], groups=names[codes[rows]], sample_weight=weights[rows])
+    return HoldoutResult(model=trained, p_fake=_predict(trained, matrix, np.arange(len(matrix)), None))

@@ -6,7 +6,9 @@ epochs and batch size are not stated there; ``models.PROFILES`` names ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +29,7 @@ from classifiers.checks import (
     group_codes,
     training_weights,
 )
-from classifiers.layers import build_network, widen_first_layer
+from classifiers.layers import MODULES_PER_LAYER, build_network, widen_first_layer
 from classifiers.rotation import Rotation
 from classifiers.scaling import Standardiser
 from classifiers.splits import held_out, max_folds
@@ -45,6 +47,8 @@ class NetworkSettings:
     ``rotate``: with fewer training rows than features, train on the rows' coordinates in their own span. Nothing the
     rows tell is lost, random starting weights outside their span cannot speak, and the first layer shrinks from d to n
     inputs; afterwards it is widened again, so the trained network takes features as they come.
+
+    ``blocks``: widths of the parts of a fused space (``scaling.Standardiser``).
     """
 
     hidden: tuple[int, ...] = (512,)
@@ -60,6 +64,7 @@ class NetworkSettings:
     n_epochs_unvalidated: int = 20
     rotate: bool = True
     balanced: bool = True
+    blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.optimiser not in ("adamw", "sgd"):
@@ -121,16 +126,9 @@ class Network:
             assert self.start.network is not None
             network.load_state_dict(self.start.network.state_dict())
         plan = self.settings.plan(n_epochs=n_epochs, seed=self.seed)
+        warm = self.start is not None
         report = train(
-            network,
-            inputs,
-            labels,
-            weights,
-            train_rows,
-            val_rows,
-            plan=plan,
-            device=self.device,
-            judge_start=self.start is not None,
+            network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device, judge_start=warm
         )
         if directions is not None:
             widen_first_layer(network, torch.from_numpy(directions).to(self.device))
@@ -163,14 +161,16 @@ class Network:
         given = None if self.start is None else self.start.scaler
         if self.start is not None:
             check_features(X[:1], n_features=self.start.n_features)
-        scaler = Standardiser.fit(X, rows=train_rows) if given is None else given
+        scaler = given or Standardiser.fit(X, rows=train_rows, blocks=self.settings.blocks)
         self.scaler = scaler
+        rotation = None
         # Given weights speak outside the span of a few rows too, so there is nothing to be left out.
-        rotate = self.settings.rotate and self.start is None
-        rotation = Rotation.of(scaler.apply(X[train_rows])) if rotate else None
+        if self.settings.rotate and given is None and Rotation.pays(len(train_rows), X.shape[1]):  # asked first: big rows are not copied
+            scaled = X[train_rows]
+            rotation = Rotation.of(scaler.apply(scaled, out=scaled))
         if rotation is None:
             return (lambda rows: scaler.apply(X[rows])), None
-        directions = scaler.apply(X[train_rows]).T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal
+        directions = scaled.T @ rotation.basis.astype(np.float32)  # [d, r], orthonormal
         # One factor for all, so that a direction has unit variance on average, as standardised features have.
         directions *= np.float32(1 / max(float(rotation.Z.std(axis=0).mean()), 1e-6))
         chunks = range(0, len(X), CHUNK_ROWS)
@@ -185,3 +185,33 @@ class Network:
         scaler = self.scaler
         logit = logits(self.network, lambda rows: scaler.apply(matrix[rows]), np.arange(len(matrix)), self.device)
         return expit(logit)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored of the trained model."""
+        assert self.network is not None
+        assert self.scaler is not None
+        layers = {f"network.{k}": v.cpu().numpy() for k, v in self.network.state_dict().items()}
+        return {"scaler.mean": self.scaler.mean, "scaler.scale": self.scaler.scale} | layers
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes that ``arrays`` has by settings and card; known before anything is built."""
+        d = int(self.n_features or 0)
+        found: dict[str, tuple[int, ...]] = {"scaler.mean": (d,), "scaler.scale": (d,)}
+        for i, (n_in, n_out) in enumerate(pairwise((d, *self.settings.hidden, 1))):
+            at = f"network.{MODULES_PER_LAYER * i}"
+            found |= {f"{at}.weight": (n_out, n_in), f"{at}.bias": (n_out,)}
+        return found
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take stored arrays of these shapes."""
+        self.scaler = Standardiser(mean=arrays["scaler.mean"], scale=arrays["scaler.scale"])
+        generator = torch.Generator(device=self.device)
+        network = build_network(
+            int(self.n_features or 0),
+            self.settings.hidden,
+            dropout=self.settings.dropout,
+            seed=self.seed,
+            generator=generator,
+        )
+        network.load_state_dict({k: torch.from_numpy(arrays[f"network.{k}"].copy()) for k in network.state_dict()})
+        self.network = network.to(self.device).eval()

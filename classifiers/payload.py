@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import skops.io
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -19,15 +17,25 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from classifiers.boost import BoostSettings
 from classifiers.forest import Forest, ForestSettings
-from classifiers.layers import MODULES_PER_LAYER, build_network
-from classifiers.logistic import Logistic, LogisticSettings
-from classifiers.models import Settings, from_settings
-from classifiers.network import Network, NetworkSettings
-from classifiers.scaling import Standardiser
+from classifiers.logistic import LogisticSettings
+from classifiers.models import Settings, Trained, from_settings
+from classifiers.network import NetworkSettings
+from classifiers.stack import StackSettings
+from classifiers.svm import SvmSettings
 
-WEIGHTS_FILE = {"forest": "forest.skops", "linear": "weights.safetensors", "network": "weights.safetensors"}
-SETTINGS: dict[str, type[Settings]] = {"forest": ForestSettings, "linear": LogisticSettings, "network": NetworkSettings}
+WEIGHTS_FILE = {"forest": "forest.skops"} | dict.fromkeys(
+    ("linear", "network", "svm", "boost", "stack"), "weights.safetensors"
+)
+SETTINGS: dict[str, type[Settings]] = {
+    "forest": ForestSettings,
+    "linear": LogisticSettings,
+    "network": NetworkSettings,
+    "svm": SvmSettings,
+    "boost": BoostSettings,
+    "stack": StackSettings,
+}
 Arrays = dict[str, npt.NDArray[Any]]
 
 # skops' own list covers the estimators; the node table is ours to allow because check_trees looks at every index.
@@ -38,22 +46,14 @@ class ModelFileError(ValueError):
     """A model on disk that cannot or must not be used."""
 
 
-def to_bytes(model: Forest | Logistic | Network) -> bytes:
+def to_bytes(model: Trained) -> bytes:
     """The file content of a trained model's weights."""
     if isinstance(model, Forest):
         return skops.io.dumps(model.forest, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
-    assert model.scaler is not None
-    arrays: Arrays = {"scaler.mean": model.scaler.mean, "scaler.scale": model.scaler.scale}
-    if isinstance(model, Logistic):
-        assert model.coef is not None
-        arrays |= {"coef": model.coef, "intercept": np.array([model.intercept])}
-    else:
-        assert model.network is not None
-        arrays |= {f"network.{k}": v.cpu().numpy() for k, v in model.network.state_dict().items()}
-    return save_arrays({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    return save_arrays({k: np.ascontiguousarray(v) for k, v in model.arrays().items()})
 
 
-def from_bytes(payload: bytes, card: Mapping[str, Any], *, path: Path, device: str) -> Forest | Logistic | Network:
+def from_bytes(payload: bytes, card: Mapping[str, Any], *, path: Path, device: str) -> Trained:
     """The model that ``card`` describes with the weights in ``payload``; ``path`` is named in errors.
 
     Raises
@@ -62,42 +62,39 @@ def from_bytes(payload: bytes, card: Mapping[str, Any], *, path: Path, device: s
         Content that does not fit the card.
     """
     try:
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in card["settings"].items()}
-        settings_type: Any = SETTINGS[card["kind"]]
-        settings = settings_type(**values)
+        settings = _settings(SETTINGS[card["kind"]], card["settings"])
         model = from_settings(card["name"], settings, profile=card["profile"], seed=card["seed"], device=device)
         model.n_features, model.info = int(card["n_features"]), dict(card["info"])
         if isinstance(model, Forest):
             model.share_fake = float(model.info["share_fake_train"])
-    except (KeyError, TypeError, AttributeError) as error:
+        else:
+            shapes = model.shapes()
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelFileError(f"The card beside {path} lacks or misstates a setting ({error}).") from None
     if isinstance(model, Forest):
         model.forest = read_forest(payload, n_features=model.n_features, path=path)
         return model
-    arrays = _read_arrays(payload, model, path=path)
-    model.scaler = Standardiser(mean=arrays["scaler.mean"], scale=arrays["scaler.scale"])
-    if isinstance(model, Logistic):
-        model.coef, model.intercept = arrays["coef"], float(arrays["intercept"][0])
-        return model
-    generator = torch.Generator(device=model.device)
-    hidden, dropout = model.settings.hidden, model.settings.dropout
-    network = build_network(model.n_features, hidden, dropout=dropout, seed=model.seed, generator=generator)
-    network.load_state_dict({k: torch.from_numpy(arrays[f"network.{k}"].copy()) for k in network.state_dict()})
-    model.network = network.to(model.device).eval()
+    try:
+        model.restore(_read_arrays(payload, shapes, path=path))
+    except ModelFileError:
+        raise
+    except ValueError as error:
+        raise ModelFileError(f"{path} holds {error}.") from None
     return model
 
 
-def _read_arrays(payload: bytes, model: Logistic | Network, *, path: Path) -> Arrays:
-    """The arrays of a linear model or a network, all present, finite and of the shapes its card implies."""
-    d = int(model.n_features or 0)
-    shapes: dict[str, tuple[int, ...]] = {"scaler.mean": (d,), "scaler.scale": (d,)}
-    if isinstance(model, Logistic):
-        shapes |= {"coef": (d,), "intercept": (1,)}
-    else:
-        # Known before a network of the card's size is built: a card must not make us fill the memory.
-        for i, (n_in, n_out) in enumerate(pairwise((d, *model.settings.hidden, 1))):
-            at = f"network.{MODULES_PER_LAYER * i}"
-            shapes |= {f"{at}.weight": (n_out, n_in), f"{at}.bias": (n_out,)}
+def _settings(kind: type[Any], stored: Mapping[str, Any]) -> Any:
+    """A settings object from JSON: tuples for lists, settings objects for what a stack keeps of its bases."""
+    nested: dict[str, type[Any]] = {"logistic": LogisticSettings, "gboost": BoostSettings}
+    values = {
+        k: tuple(v) if isinstance(v, list) else _settings(nested[k], v) if isinstance(v, dict) else v
+        for k, v in stored.items()
+    }
+    return kind(**values)
+
+
+def _read_arrays(payload: bytes, shapes: Mapping[str, tuple[int, ...]], *, path: Path) -> Arrays:
+    """The arrays of these shapes, all present, and finite; a card must not make us fill the memory with others."""
     try:
         arrays: Arrays = load_arrays(payload)
     except SafetensorError as error:
@@ -106,7 +103,7 @@ def _read_arrays(payload: bytes, model: Logistic | Network, *, path: Path) -> Ar
     if found != shapes:
         odd = sorted(set(found.items()) ^ set(shapes.items()))[0]
         raise ModelFileError(f"{path} does not fit its card: {odd[0]} of shape {odd[1]} is missing or unexpected.")
-    broken = [k for k, v in arrays.items() if v.dtype.kind != "f" or not np.isfinite(v).all()]
+    broken = [k for k, v in arrays.items() if v.dtype.kind not in "fi" or not np.isfinite(v).all()]
     if broken:
         raise ModelFileError(f"{path} holds values that are not finite numbers in {broken[0]}.")
     return arrays

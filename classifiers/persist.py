@@ -13,24 +13,30 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from classifiers.forest import Forest
-from classifiers.logistic import Logistic
-from classifiers.network import Network
+from classifiers.models import Trained
 from classifiers.payload import WEIGHTS_FILE, ModelFileError, from_bytes, to_bytes
 from classifiers.protocol import Classifier
+from classifiers.versions import check_versions
 
 CARD_FILE = "model.json"
+TEXT_FILE = "CARD.md"
 FORMAT = 1
 ORIENTATION = "P(fake) in [0, 1], 1 = fake"
 
 
-def save_model(model: Classifier, directory: Path, *, metadata: Mapping[str, Any]) -> None:
+def save_model(
+    model: Classifier,
+    directory: Path,
+    *,
+    metadata: Mapping[str, Any],
+    describe: Callable[[Mapping[str, Any]], str] | None = None,
+) -> None:
     """Write a trained model; the folder appears complete or not at all, and replaces an older one.
 
     Parameters
@@ -39,13 +45,14 @@ def save_model(model: Classifier, directory: Path, *, metadata: Mapping[str, Any
     directory : the folder to make.
     metadata : JSON-able facts about the features, for example ``{"space": "wplus", "feature_id": "..."}``;
         ``load_model`` can ask for them.
+    describe : the card -> a text for people, written beside it as ``CARD.md``.
 
     Raises
     ------
     ValueError
         A model that is not trained or not ours, or metadata that JSON cannot hold.
     """
-    if not isinstance(model, Forest | Logistic | Network):
+    if not isinstance(model, Trained):
         raise ValueError(f"Only models of make_model can be saved, got {type(model).__name__}.")
     if model.n_features is None:
         raise ValueError(f"The model '{model.name}' is not trained yet.")
@@ -72,7 +79,10 @@ def save_model(model: Classifier, directory: Path, *, metadata: Mapping[str, Any
         text = json.dumps(card, indent=2, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The metadata or info of '{model.name}' is not plain JSON: {error}.") from error
-    _write_folder(Path(directory), {WEIGHTS_FILE[model.kind]: payload, CARD_FILE: (text + "\n").encode()})
+    files = {WEIGHTS_FILE[model.kind]: payload, CARD_FILE: (text + "\n").encode()}
+    if describe is not None:
+        files[TEXT_FILE] = describe(card).encode()
+    _write_folder(Path(directory), files)
 
 
 def read_card(directory: Path) -> dict[str, Any]:
@@ -114,9 +124,11 @@ def load_model(
     Raises
     ------
     ModelFileError
-        Files missing, truncated or altered, types that are not on the list, a model made for other features.
+        Files missing, truncated or altered, types that are not on the list, a model made for other features, a forest
+        written by another major version of scikit-learn or skops (another minor one is warned of).
     """
     card = read_card(directory)
+    check_versions(card, directory)
     if n_features is not None and card["n_features"] != n_features:
         raise ModelFileError(
             f"The model in {directory} was trained on {card['n_features']} features, but {n_features} are given."

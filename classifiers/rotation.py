@@ -24,11 +24,16 @@ class Rotation:
     Z: Float32Array
     basis: Float64Array  # [n, r]: weights on features = rows.T @ (basis @ weights on Z)
 
+    @staticmethod
+    def pays(n: int, d: int) -> bool:
+        """Whether `of` would rotate n rows of d features."""
+        return n < d and n <= MAX_ROWS_TO_ROTATE
+
     @classmethod
     def of(cls, rows: Float32Array) -> Rotation | None:
         """The rotation of rows [n, d], or None where it would not pay (n >= d, or very many rows)."""
         n, d = rows.shape
-        if n >= d or n > MAX_ROWS_TO_ROTATE:
+        if not cls.pays(n, d):
             return None
         gram = np.zeros((n, n))
         for s in range(0, d, GRAM_CHUNK_COLUMNS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,23 @@ class Standardiser:
     scale: Float32Array
 
     @classmethod
-    def fit(cls, X: Float32Array, *, rows: IntArray | None = None) -> Standardiser:
+    def fit(cls, X: Float32Array, *, rows: IntArray | None = None, blocks: Sequence[int] = ()) -> Standardiser:
         """Population mean and deviation of the given rows (all for None), summed in float64 chunk by chunk.
 
         Two passes, so that large means do not cancel the deviation.
+
+        Parameters
+        ----------
+        blocks
+            Widths of the parts that X is made of. Where there are several, each gets the same total variance, so that
+            a long one does not drown a short one under an L2 penalty or in a distance: features of part b are scaled
+            by sqrt(d / (B d_b)) beyond standardisation (multiple factor analysis' idea, Escofier and Pages 1994, with
+            the part's total variance for its first singular value). The total stays d.
+
+        Raises
+        ------
+        ValueError
+            Widths that do not add up to the number of features.
         """
         index = np.arange(len(X)) if rows is None else rows
         chunks = [index[s : s + CHUNK_ROWS] for s in range(0, len(index), CHUNK_ROWS)]
@@ -32,11 +46,20 @@ class Standardiser:
         deviation = np.sqrt(squares / len(index))
         # A constant feature's deviation is rounding of its mean, which must not be blown up to 1.
         constant = deviation <= 10 * np.finfo(np.float32).eps * np.abs(mean)
-        scale = np.where(constant | (deviation == 0), 1.0, deviation)
+        scale = np.where(constant | (deviation == 0), 1.0, deviation) / block_weights(blocks, n_features=X.shape[1])
         return cls(mean=np.asarray(mean, dtype=np.float32), scale=scale.astype(np.float32))
 
-    def apply(self, X: Float32Array) -> Float32Array:
-        """Standardised copy, float32 [n, d]."""
-        out = X - self.mean
+    def apply(self, X: Float32Array, *, out: Float32Array | None = None) -> Float32Array:
+        """Standardised copy, float32 [n, d]; with ``out=X`` in X's own memory."""
+        out = np.subtract(X, self.mean, out=out)
         out /= self.scale
         return out
+
+
+def block_weights(blocks: Sequence[int], *, n_features: int) -> np.ndarray:
+    """Factor per feature, float64 [d], that gives parts of unequal width the same total variance; ones for one part."""
+    if len(blocks) < 2:
+        return np.ones(n_features)
+    if sum(blocks) != n_features or min(blocks) < 1:
+        raise ValueError(f"Expected parts that add up to {n_features} features, got {'+'.join(map(str, blocks))}.")
+    return np.concatenate([np.full(width, np.sqrt(n_features / (len(blocks) * width))) for width in blocks])

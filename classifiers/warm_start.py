@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from classifiers.logistic import Logistic
 from classifiers.network import Network
-from classifiers.prior import LinearStart
+from classifiers.linear_start import LinearStart
 from classifiers.protocol import Classifier
 
 

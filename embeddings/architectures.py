@@ -20,7 +20,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-FeatureMode = Literal["stages", "blocks", "pooled", "logits"]
+from embeddings.texture import n_correlations, n_regional
+
+FeatureMode = Literal["stages", "blocks", "texture", "pooled", "logits"]
 FEATURE_MODES: tuple[FeatureMode, ...] = get_args(FeatureMode)
 
 N_CLASSES = 1000  # ImageNet-1k
@@ -76,6 +78,9 @@ class Architecture:
         if features == "blocks":
             per_stage = (c * n for c, n in zip(self.stage_channels, self.stage_depths, strict=True))
             return 2 * (sum(per_stage) + self.head_channels)
+        if features == "texture":
+            blocks = [c for c, n in zip(self.stage_channels, self.stage_depths, strict=True) for _ in range(n)]
+            return sum(n_regional(c) + n_correlations(c) for c in blocks) + n_regional(self.head_channels)
         if features == "pooled":
             return self.head_channels
         if features == "logits":

@@ -4,10 +4,14 @@ Feature modes
     'stages'  spatial mean and standard deviation of every stage's output and of the head's (4,128 numbers for Lite0).
               Traces of forgery live in early layers, so this tells much more than the last layer alone.
     'blocks'  the same for every block's output and the head's (6,176 for Lite0).
+    'texture' of every block's output means and deviations inside and outside the middle of the face, and correlations
+              between channels; of the head's output the former alone (16,988 for Lite0). Tells most; see
+              `embeddings.texture`.
     'pooled'  the head's output, averaged over the image (1,280 for Lite0).
     'logits'  the 1,000 ImageNet logits.
 
 The order within 'stages' and 'blocks' is: first layer to last, and for each one all means, then all deviations.
+'texture' goes from first block to last, for each one regions, then correlations.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from torch.nn.functional import interpolate
 
 from embeddings.architectures import FEATURE_MODES, Architecture, FeatureMode, get_architecture
 from embeddings.networks import fold_batch_norm, load_network
+from embeddings.texture import correlations, regional
 
 __all__ = ["Embedder", "Precision", "load_embedder"]
 
@@ -154,6 +159,9 @@ class Embedder:
             if self.features == "pooled":
                 return pooled
             return net.classifier(pooled.to(x.dtype))  # [N, 1000]
+        if self.features == "texture":
+            *blocks, head = (y.float() for y in _layer_outputs(net, x, every_block=True))
+            return torch.cat([s(y) for y in blocks for s in (regional, correlations)] + [regional(head)], dim=1)
         statistics = []
         for y in _layer_outputs(net, x, every_block=self.features == "blocks"):  # y: [N, C, h, w]
             # Of the whole map, so the divisor is h*w: a 1x1 map then has a deviation of 0, not NaN.

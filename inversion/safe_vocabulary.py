@@ -1,6 +1,7 @@
 """What becomes of each name that a weight file may mention: our own builders of inert records, and nothing else.
 
-Every builder checks its arguments and returns something whose size does not exceed what the file spent on it.
+Every builder checks its arguments and returns them, or something small: a file may hand one large object to a builder a
+million times over, and copies would fill the memory.
 """
 
 from typing import NoReturn, cast
@@ -20,8 +21,8 @@ from inversion.safe_tensors import (
     are_sizes,
 )
 
-#: Bound on what a builder copies: a file may name one large object many times.
-MAX_COPIED = 4096
+#: Bytes that a builder copies at most; they stand for single numbers.
+MAX_COPIED_BYTES = 64
 STORAGES: dict[str, torch.dtype] = {
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
@@ -63,10 +64,11 @@ def _dictionary(arguments: tuple[object, ...]) -> dict[object, object]:
     return {} if not arguments else malformed("OrderedDict", arguments)
 
 
-def _set(arguments: tuple[object, ...]) -> set[object]:
+def _set(arguments: tuple[object, ...]) -> list[object]:
+    # Nothing here asks what such a set holds, so its list stays as it is: no copy, however often it is named.
     match arguments:
-        case (list() as items,) if len(items) <= MAX_COPIED and all(isinstance(item, str | int) for item in items):
-            return set(items)
+        case (list() as items,):
+            return items
     malformed("set", arguments)
 
 
@@ -87,7 +89,7 @@ def _size(arguments: tuple[object, ...]) -> tuple[object, ...]:
 def _latin1(arguments: tuple[object, ...]) -> bytes:
     # How pickles of protocol 2 and below write bytes.
     match arguments:
-        case (str() as text, "latin1" | "latin-1") if len(text) <= MAX_COPIED and all(ord(c) < 256 for c in text):
+        case (str() as text, "latin1" | "latin-1") if len(text) <= MAX_COPIED_BYTES and all(ord(c) < 256 for c in text):
             return text.encode("latin-1")
     malformed("_codecs.encode", arguments)
 

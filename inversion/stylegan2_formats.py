@@ -33,7 +33,7 @@ from inversion.stylegan2_state import (
 
 #: Learning-rate factor of the mapping network, part of its arithmetic; every published network has this one.
 MAPPING_RATE = 0.01
-MAX_TENSORS, MAX_DEPTH = 10_000, 6
+MAX_TENSORS, MAX_DEPTH, MAX_NAME = 10_000, 6, 80
 #: Sample behind a mean code that a file lacks.
 N_MEAN_SAMPLES, MEAN_SEED = 10_000, 0
 
@@ -46,6 +46,7 @@ class _Network:
 
     tensors: dict[str, InertTensor] = field(default_factory=dict)
     attributes: dict[str, Mapping[object, object]] = field(default_factory=dict)
+    n_visited: int = 0  # parts, counted each time: a file may hang one part in many places
 
 
 def convert(source: Path, target: Path, *, resolution_px: int | None = None) -> Layout:
@@ -152,7 +153,8 @@ def _plain(content: Mapping[object, object]) -> dict[str, InertTensor]:
 
 def _collect(module: InertObject, prefix: str, into: _Network) -> None:
     """Walk a module tree as ``torch.nn.Module.state_dict`` does."""
-    if prefix.count(".") > MAX_DEPTH or len(into.tensors) + len(into.attributes) > MAX_TENSORS:
+    into.n_visited += 1 + sum(len(_members(module, group)) for group in ("_parameters", "_buffers"))
+    if prefix.count(".") > MAX_DEPTH or into.n_visited > MAX_TENSORS:
         raise WeightsError("the network is nested too deeply or has too many parts")
     into.attributes[prefix] = module.state
     for group in ("_parameters", "_buffers"):
@@ -172,7 +174,14 @@ def _members(module: InertObject, group: str) -> list[tuple[str, object]]:
     members = module.state.get(group)
     if not isinstance(members, dict):
         raise WeightsError(f"an object of class '{module.class_name[:60]}' has no {group}: not a torch module")
-    return [(str(name)[:80], value) for name, value in members.items()]
+    if len(members) > MAX_TENSORS:
+        raise WeightsError("the network is nested too deeply or has too many parts")
+    for name in members:
+        if not isinstance(name, str) or len(name) > MAX_NAME:
+            raise WeightsError(
+                f"a part of the network is called '{str(name)[:MAX_NAME]}', which is no name of a module"
+            )
+    return list(members.items())
 
 
 def _shape(network: _Network, name: str) -> tuple[int, ...]:

@@ -45,6 +45,8 @@ def nvidia_names(tensors: dict[str, InertTensor]) -> dict[str, InertTensor]:
         new = _nvidia_name(name)
         if new is None:
             raise WeightsError(f"'{name[:80]}' is no tensor of a StyleGAN2 generator with rosinality's names")
+        if new in renamed:
+            raise WeightsError(f"'{name[:80]}' is there twice under two spellings")
         renamed[new] = _squeezed(new, tensor)
     return renamed
 

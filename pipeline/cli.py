@@ -52,7 +52,17 @@ STAGES = {
 }
 
 # What `lf bench` is told -> module of benchmarks/.
-BENCHMARKS = {"head": "head", "invert": "invert", "pca": "pca", "pipeline": "run_pipeline", "vqvae": "vqvae"}
+BENCHMARKS = {
+    "calibration": "calibration",
+    "coverage": "coverage",
+    "head": "head",
+    "invert": "invert",
+    "pca": "pca",
+    "pipeline": "run_pipeline",
+    "spaces": "spaces",
+    "train": "train_scale",
+    "vqvae": "vqvae",
+}
 
 
 def _setup_logging(paths: Paths, command: str) -> Path:
@@ -146,10 +156,11 @@ def weights_list() -> None:
 
     for entry in weights.REGISTRY.values():
         what, problem = weights.state(entry)
+        shown = what if what != "ok" or weights.is_verifiable(entry) else "there; no hash is published to check it by"
         sizes = [f.size_bytes for f in entry.files if f.size_bytes is not None]
         size = f"{sum(sizes) / 1e6:.1f} MB" if sizes else "size not published"
         typer.echo(
-            f"{entry.name}  [{what}]  {size}\n    {entry.what}\n"
+            f"{entry.name}  [{shown}]  {size}\n    {entry.what}\n"
             f"    source: {entry.source}\n    licence: {entry.licence}"
         )
         if problem:

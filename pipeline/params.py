@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline import spaces as space_names
 from pipeline.errors import UserError
 
 Source = Literal["sample", "folder", "dfdc", "ffpp", "celebdf", "crops"]
 Profile = Literal["quick", "paper"]
-Space = Literal["wplus", "pca", "vqvae", "efficientnet"]
+Space = Literal["wplus", "pca", "vqvae", "efficientnet", "frequency"]
+Model = Literal["rf", "logistic", "mlp2", "mlp5", "svm_linear", "svm_rbf", "gboost", "stack"]
 Precision = Literal["auto", "bf16", "fp32"]
 Generator = Literal["mobile", "stylegan2-ffhq-256", "stylegan2-ffhq-512", "stylegan2-ffhq-1024"]
 Encoder = Literal["auto", "none", "own", "e4e"]
@@ -28,7 +30,7 @@ class _Section(BaseModel):
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
         for name in ("spaces", "models", "methods", "dims"):
-            values = getattr(self, name, ())
+            values = getattr(self, name, None) or ()
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} names something twice: {list(values)}")
         return self
@@ -130,6 +132,10 @@ class Invert(_Section):
         if self.encoder not in ("auto", "none", fitting):
             known = ", ".join(["auto", "none", *([fitting] if fitting else [])])
             raise ValueError(f"encoder: '{self.encoder}' does not fit generator '{self.generator}', expected {known}")
+        if self.in_domain_weight > 0 and self.encoder == "none":
+            raise ValueError(
+                "in_domain_weight above 0 needs an encoder to read codes off images, and encoder is 'none'"
+            )
         return self
 
 
@@ -138,7 +144,7 @@ class Embed(_Section):
 
     network: str
     weights_file: Path | None
-    features: Literal["stages", "blocks", "pooled", "logits"]
+    features: Literal["stages", "blocks", "texture", "pooled", "logits"]
     input_px: int | None = Field(ge=32, le=1024)
     precision: Precision
     batch_size: int = Field(ge=1, le=4096)
@@ -175,10 +181,20 @@ class Train(_Section):
     """Classifiers and how they are validated."""
 
     protocol: Literal["cv", "holdout"]
-    models: tuple[Literal["rf", "logistic", "mlp2", "mlp5"], ...] = Field(min_length=1)
+    models: tuple[Model, ...] = Field(min_length=1)
+    spaces: tuple[str, ...] | None = Field(min_length=1)
+    balance: Literal["auto", "weights", "frames", "none"]
     aggregate: Literal["mean", "median", "topk", "noisy_or"]
     uncertain_band: tuple[float, float]
     warm_start: str | None
+    calibration: Literal["none", "platt", "isotonic"]
+
+    @field_validator("spaces")
+    @classmethod
+    def _known(cls, spaces: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for space in spaces or ():
+            space_names.parse(space)
+        return spaces
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -192,6 +208,9 @@ class Evaluate(_Section):
     """Metrics."""
 
     n_boot: int = Field(ge=100, le=100_000)
+    prior_fake: float | None = Field(gt=0, lt=1)
+    cost_false_alarm: float = Field(gt=0, le=1e6)
+    cost_miss: float = Field(gt=0, le=1e6)
     n_study_faces: int | None = Field(ge=2)
 
 
@@ -227,7 +246,7 @@ class LearningEffort(_Section):
 class Learning(_Section):
     """Learning curves."""
 
-    model: Literal["rf", "logistic", "mlp2", "mlp5"]
+    model: Model
     held_out: float = Field(gt=0, lt=1)
     quick: LearningEffort
     paper: LearningEffort
@@ -281,6 +300,11 @@ class Params(_Section):
     def _something_to_judge(self) -> Self:
         if self.train.protocol == "holdout" and self.split.fractions[0] == 1:
             raise ValueError("train.protocol: holdout needs a val or test part above 0 in split.fractions")
+        made = {*self.spaces, *(["residual"] if "wplus" in self.spaces else [])}
+        for space in self.train.spaces or ():
+            if lacking := [base for base in space_names.bases(space) if base not in made]:
+                needs = "wplus" if lacking[0] == "residual" else lacking[0]
+                raise ValueError(f"train.spaces: '{space}' needs '{needs}' among spaces ({', '.join(self.spaces)})")
         return self
 
 
@@ -290,6 +314,8 @@ EXECUTION_ONLY = frozenset({"device", "workers"})
 _NOT_IN_RESULT = EXECUTION_ONLY | {"weights", "spaces"}
 # Settings of a section that mark finished pieces and make none: another threshold must not invert every face anew.
 _MARKS_ONLY = frozenset({"poor_above"})
+# Settings of `train` that say which pieces are made, not what is in one: another model must not train all anew.
+_WHICH_PIECES = frozenset({"models", "spaces"})
 
 
 class StageParams:
@@ -334,7 +360,8 @@ class StageParams:
             section, _, key = name.partition(".")
             value = dumped[section][key] if key else dumped[section]
             if isinstance(value, dict) and not key:
-                value = {k: v for k, v in value.items() if k != unused and k not in _MARKS_ONLY}
+                left_out = _MARKS_ONLY | (_WHICH_PIECES if section == "train" else frozenset()) | {unused}
+                value = {k: v for k, v in value.items() if k not in left_out}
             found[name] = value
         return found
 

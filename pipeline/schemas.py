@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from pipeline import spaces
+
 SCHEMA_VERSION = 1
 
 STATUSES = ("ok", "no_face", "unreadable", "rejected", "poor", "failed")
 SPLITS = ("train", "val", "test", "cv", "unused", "all")
-SPACES = ("wplus", "pca", "vqvae", "efficientnet")
+LEVELS = ("frame", "track", "video")
+SPACES = spaces.STORED
 STUDIED = ("lpips", "mse_unit", "psnr_db", "w_distance_std", "share_poor")
 
 _STR = pa.string()
@@ -35,6 +38,7 @@ class Column:
     unit: str = ""
     nullable: bool = False
     allowed: tuple[str, ...] = ()
+    pattern: str = ""  # regular expression that every value matches; '' for any
     low: float | None = None
     high: float | None = None
 
@@ -234,12 +238,12 @@ CURVES = Table(
 EMBEDDINGS = Table(
     "embeddings",
     "data",
-    "EfficientNet embeddings of aligned faces.",
+    "Vectors of aligned faces: EfficientNet embeddings and statistics of fine structure.",
     ("face_id", "embedder_id"),
     ("face_id", "embedder_id"),
     (
         _FACE,
-        Column("embedder_id", _STR, "network, feature mode, input size and weight hash"),
+        Column("embedder_id", _STR, "network, feature mode, input size and weight hash; or 'frequency-<version>'"),
         Column("embedding", _VECTOR, "feature vector"),
     ),
 )
@@ -288,18 +292,26 @@ CODES_BLENDED = replace(CODES, name="codes_blended", meaning=_MADE.format("codes
 PREDICTIONS = Table(
     "predictions",
     "reports",
-    "P(fake) per face and per video, by models that never saw the group.",
+    "P(fake) per face, track and video, by models that never saw the group; for material with as many fakes as reals.",
     ("id", "level", "space", "model"),
     ("level", "space", "model", "id"),
     (
-        Column("id", _STR, "face_id or video_id"),
-        Column("level", _STR, "what is judged", allowed=("frame", "video")),
-        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("id", _STR, "face_id, video_id:track_id or video_id"),
+        Column("level", _STR, "what is judged", allowed=LEVELS),
+        Column("space", _STR, "feature space, channels of one or a sum of several", pattern=spaces.PATTERN),
         Column("model", _STR, "classifier"),
         Column("split", _STR, "side the row stands on; 'cv': predicted out of fold", allowed=SPLITS),
         _LABEL,
         Column("source_group", _STR, "connected footage"),
-        Column("p_fake", _F64, "probability of being fake", low=0, high=1),
+        Column("p_fake", _F64, "probability of being fake, calibrated", low=0, high=1),
+        Column(
+            "p_fake_raw",
+            _F64,
+            "the model's own answer, which ranks items; empty where it is p_fake",
+            nullable=True,
+            low=0,
+            high=1,
+        ),
         Column("uncertain", pa.bool_(), "inside the band in which no verdict is given"),
     ),
 )
@@ -311,7 +323,7 @@ METRICS = Table(
     ("level", "space", "model", "split", "metric"),
     ("level", "space", "model", "split", "metric"),
     (
-        Column("level", _STR, "frame or video", allowed=("frame", "video")),
+        Column("level", _STR, "what is judged", allowed=LEVELS),
         Column("space", _STR, "feature space; 'faces' for coverage, 'baseline' for a constant answer"),
         Column("model", _STR, "classifier"),
         Column("split", _STR, "rows measured", allowed=SPLITS),
@@ -320,8 +332,56 @@ METRICS = Table(
         Column("ci_low", _F64, "lower end of the 95 % group-bootstrap interval", nullable=True),
         Column("ci_high", _F64, "upper end of the interval", nullable=True),
         Column("n_groups", _I32, "source groups measured", low=0),
-        Column("n_items", _I32, "frames or videos measured", low=0),
-        Column("reason", _STR, "why there is no value", nullable=True),
+        Column("n_items", _I32, "frames, tracks or videos measured", low=0),
+        Column("reason", _STR, "why there is no value, or what limits it", nullable=True),
+    ),
+)
+
+METHOD_METRICS = Table(
+    "method_metrics",
+    "reports",
+    "Metrics of each manipulation method's fakes against all reals, with group-bootstrap intervals.",
+    ("level", "space", "model", "split", "method", "metric"),
+    ("level", "space", "model", "split", "method", "metric"),
+    (
+        Column("level", _STR, "what is judged", allowed=LEVELS),
+        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("model", _STR, "classifier"),
+        Column("split", _STR, "rows measured", allowed=SPLITS),
+        Column("method", _STR, "manipulation method, 'unknown' where the data set does not tell"),
+        Column("metric", _STR, "name of the metric"),
+        Column("value", _F64, "value", nullable=True),
+        Column("ci_low", _F64, "lower end of the 95 % group-bootstrap interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("n_groups", _I32, "source groups measured", low=0),
+        Column("n_fakes", _I32, "fakes of this method", low=0),
+        Column("n_reals", _I32, "reals they are held against", low=0),
+        Column("reason", _STR, "why there is no value, or what limits it", nullable=True),
+    ),
+)
+
+COMPARISONS = Table(
+    "comparisons",
+    "reports",
+    "The best model of each level and split against every other on the same items.",
+    ("level", "split", "space_a", "model_a", "space_b", "model_b", "metric", "method"),
+    ("level", "split", "space_a", "model_a", "space_b", "model_b", "metric", "method"),
+    (
+        Column("level", _STR, "what is judged", allowed=LEVELS),
+        Column("split", _STR, "rows measured", allowed=SPLITS),
+        Column("space_a", _STR, "feature space of the model with the highest ROC-AUC", allowed=SPACES),
+        Column("model_a", _STR, "that model; it was picked on these rows, which favours it"),
+        Column("space_b", _STR, "feature space of the other model", allowed=SPACES),
+        Column("model_b", _STR, "the other model"),
+        Column("metric", _STR, "name of the metric"),
+        Column("difference", _F64, "metric of a minus metric of b", nullable=True),
+        Column("ci_low", _F64, "lower end of its 95 % interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("p_value", _F64, "two-sided, of no difference", nullable=True, low=0, high=1),
+        Column("method", _STR, "how the interval was made", allowed=("group bootstrap", "DeLong")),
+        Column("n_groups", _I32, "source groups measured", low=0),
+        Column("n_items", _I32, "frames, tracks or videos measured", low=0),
+        Column("reason", _STR, "why there is no value, or what limits it", nullable=True),
     ),
 )
 
@@ -464,6 +524,8 @@ TABLES: dict[str, Table] = {
         CODES_BLENDED,
         PREDICTIONS,
         METRICS,
+        METHOD_METRICS,
+        COMPARISONS,
         STUDY,
         EFFORT,
         IMPORTANCE,

@@ -22,7 +22,7 @@ from pipeline import tables
 from pipeline.schemas import TABLES
 
 Mark = Callable[[pa.Table], pa.Table]
-_SAFE = re.compile(r"^[A-Za-z0-9._-]+$")
+_SAFE = re.compile(r"^[A-Za-z0-9._+-]+$")
 
 
 class Shards:
@@ -47,7 +47,7 @@ class Shards:
     def path(self, key: str) -> Path:
         """File of one piece."""
         if not _SAFE.match(key):
-            raise ValueError(f"a shard key holds letters, digits, '.', '_' and '-' alone, not {key!r}")
+            raise ValueError(f"a shard key holds letters, digits, '.', '_', '+' and '-' alone, not {key!r}")
         return self.folder / f"{key}.parquet"
 
     def done(self, key: str) -> bool:

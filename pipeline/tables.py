@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,6 +73,10 @@ def _check_column(name: str, column: Column, values: pa.ChunkedArray) -> None:
         bad = set(pc.unique(values).to_pylist()) - set(column.allowed) - {None}
         if bad:
             raise TableError(f"{where}: {sorted(bad)[0]!r} is not one of {column.allowed}")
+    if column.pattern and len(values):
+        bad = {v for v in pc.unique(values).to_pylist() if v is not None and not re.match(column.pattern, v)}
+        if bad:
+            raise TableError(f"{where}: {sorted(bad)[0]!r} does not match {column.pattern}")
     if pa.types.is_floating(column.type) and not column.nullable and pc.any(pc.is_nan(values)).as_py():
         raise TableError(f"{where}: NaN")
     if (column.low is not None or column.high is not None) and len(values):
@@ -177,6 +182,11 @@ def metadata(path: Path) -> dict[str, Any]:
         return {}
     raw = (pq.read_schema(files[0]).metadata or {}).get(_META_KEY)
     return json.loads(raw) if raw else {}
+
+
+def n_rows(path: Path) -> int:
+    """Number of rows of a table, from its files' footers; 0 where there is none."""
+    return sum(pq.read_metadata(file).num_rows for file in _files(path))
 
 
 def read(path: Path, name: str, *, columns: Sequence[str] | None = None) -> pa.Table:

@@ -43,6 +43,8 @@ def state(weights: WeightSet) -> tuple[State, str]:
         path = folder / file.path
         if not path.is_file():
             return "missing", _how_to_get(weights, path)
+        if path.stat().st_size == 0:
+            return "altered", f"weights '{weights.name}': {path} is empty: download it anew"
         same = file.size_bytes is None or path.stat().st_size == file.size_bytes
         recorded = recorded_sha256(path)
         if same and (file.sha256 is not None or recorded is not None):
@@ -54,6 +56,11 @@ def state(weights: WeightSet) -> tuple[State, str]:
                 f"weights '{weights.name}': {path} is not the file that was registered (size or SHA-256 differs)",
             )
     return "ok", ""
+
+
+def is_verifiable(weights: WeightSet) -> bool:
+    """Whether each file of a set that is there has a hash to be checked against, registered or recorded beside it."""
+    return all(f.sha256 is not None or recorded_sha256(weights.folder / f.path) for f in weights.files)
 
 
 def how_to_bring(weights: WeightSet) -> str:

@@ -183,7 +183,7 @@ def _one_model(table: pd.DataFrame, level: str, split: str) -> None:
     with left:
         widgets.show(figures.confusion(scores.confusion(label, p_fake)), "confusion")
     with right:
-        widgets.show(figures.roc(scores.roc(label, p_fake)), "roc")
+        widgets.show(figures.roc(scores.roc(label, scores.ranking(judged))), "roc")
     n_uncertain = int(judged["uncertain"].sum())
     st.caption(
         f"Verdict at P(fake) = 0.5. {n_uncertain:,} of {len(judged):,} {level}s lie in the band without a verdict."

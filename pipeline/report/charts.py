@@ -7,8 +7,9 @@ import re
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.report import learning_plots, plots, scores, study_plots, summary
+from pipeline.report import curve_plots, learning_plots, plots, scores, study_plots, summary
 from pipeline.report.inputs import ReportInput
+from pipeline.report.palette import model_name
 from pipeline.report.plot_style import png
 from pipeline.report.study_section import has_curve
 
@@ -87,7 +88,22 @@ def _score_figures(data: ReportInput, metrics: pd.DataFrame) -> dict[str, Figure
         if not rows.empty:
             text = "AUC " + scores.format_interval((best.value, best.ci_low, best.ci_high))
             label, p_fake = rows["label"].to_numpy(dtype="int64"), rows["p_fake"].to_numpy(dtype="float64")
-            out["best-model"] = plots.model_figure(label, p_fake, auc_text=text)
+            score = scores.ranking(rows)
+            out["best-model"] = plots.model_figure(label, p_fake, score=score, auc_text=text)
+            out["curves"] = curve_plots.curves_figure(_ranked_models(metrics, predictions, best))
+    return out
+
+
+def _ranked_models(metrics: pd.DataFrame, predictions: pd.DataFrame, best: scores.Choice) -> list[curve_plots.Judged]:
+    """Every model judged where the best one was, by falling ROC-AUC."""
+    table = scores.metric_table(metrics, level=best.level, split=best.split, names=[scores.AUC])
+    out = []
+    for _, row in table[table["space"].ne("baseline")].iterrows():
+        rows = scores.select(predictions, level=best.level, space=row["space"], model=row["model"], split=best.split)
+        if not rows.empty:
+            label, p_fake = rows["label"].to_numpy(dtype="int64"), rows["p_fake"].to_numpy(dtype="float64")
+            name = f"{row['space']} · {model_name(row['model'])}"
+            out.append(curve_plots.Judged(name, label, p_fake, scores.ranking(rows)))
     return out
 
 
@@ -116,7 +132,7 @@ def figures(data: ReportInput) -> dict[str, bytes]:
     -------
     dict
         Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
-        ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is left out; the
-        page says why.
+        ``curves``, ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is
+        left out; the page says why.
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

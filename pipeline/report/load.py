@@ -16,8 +16,8 @@ from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 
 REPORTED = (
-    "videos", "faces", "wplus", "codes", "predictions", "metrics", "study", "effort", "importance", "learning",
-    "map", "clusters",
+    "videos", "faces", "wplus", "codes", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort",
+    "importance", "learning", "map", "clusters",
 )  # fmt: skip
 
 # What a damaged or foreign file makes Arrow and the JSON reader raise.

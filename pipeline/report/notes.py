@@ -89,7 +89,21 @@ def score_warnings(metrics: pd.DataFrame | None) -> list[str]:
             f"below {MIN_GROUPS} groups."
         )
     out += [sentence for level in ("video", "frame") if (sentence := _chance_sentence(rows, level))][:1]
+    out += [sentence for level in ("video", "frame") if (sentence := _reversed_sentence(rows, level))][:1]
     return out
+
+
+def _reversed_sentence(rows: pd.DataFrame, level: str) -> str | None:
+    """Models whose ROC-AUC lies below chance with its whole interval."""
+    part = rows[rows["level"].eq(level) & rows["metric"].eq(scores.AUC)].dropna(subset=["ci_low", "ci_high"])
+    below = part[part["ci_high"] < 0.5]
+    if below.empty:
+        return None
+    named = ", ".join(f"{model_name(m)} on {s}" for s, m in zip(below["space"], below["model"], strict=True))
+    return (
+        f"Below chance at {level} level: {named}. Its low scores mark fakes; look for labels that are swapped, or for "
+        "something that differs between the training and the judged groups, before trusting any of its answers."
+    )
 
 
 def _chance_sentence(rows: pd.DataFrame, level: str) -> str | None:

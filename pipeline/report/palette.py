@@ -29,9 +29,34 @@ _METRIC_NAMES = {
     "log_loss": "Log-loss",
     "brier": "Brier score",
     "eer": "Equal error rate",
+    "tpr_at_fpr_01": "TPR at 1 % FPR",
+    "ece": "Calibration error (ECE)",
+    "accuracy_over_majority": "Accuracy over majority",
+    "accuracy_reversed": "Accuracy, reversed",
+    "roc_auc_reversed": "ROC-AUC, reversed",
+    "band_coverage": "Answered outside the band",
+    "band_risk": "Wrong outside the band",
+    "aurc": "Area under risk-coverage",
+    "accuracy_at_prior": "Accuracy at prior",
+    "precision_at_prior": "Precision at prior",
+    "recall_at_prior": "Recall at prior",
+    "log_loss_at_prior": "Log-loss at prior",
+    "cost_at_prior": "Cost at prior",
     "coverage": "Face coverage",
 }
-_MODEL_NAMES = {"rf": "random forest", "logistic": "logistic", "mlp2": "MLP, 2 layers", "mlp5": "MLP, 5 layers"}
+_LOWER_IS_BETTER = frozenset(
+    {"log_loss", "brier", "eer", "ece", "aurc", "band_risk", "cost_at_prior", "log_loss_at_prior", "lpips", "mse_unit"}
+)
+_MODEL_NAMES = {
+    "rf": "random forest",
+    "logistic": "logistic",
+    "mlp2": "MLP, 2 layers",
+    "mlp5": "MLP, 5 layers",
+    "svm_linear": "linear SVM",
+    "svm_rbf": "RBF SVM",
+    "gboost": "gradient boosting",
+    "stack": "stack",
+}
 _LABEL_NAMES = {0: "real", 1: "fake"}
 _LABEL_COLOURS = {"real": REAL, "fake": FAKE, "unknown": UNKNOWN}
 
@@ -65,12 +90,14 @@ def category_style(index: int) -> tuple[str, str]:
 
 def lower_is_better(metric: str) -> bool:
     """Whether a small value of ``metric`` is a good one."""
-    return metric in {"log_loss", "brier", "eer", "lpips", "mse_unit"}
+    return metric in _LOWER_IS_BETTER
 
 
 def chance_level(metric: str) -> float | None:
     """Value that an answer without knowledge reaches whatever the class shares; None where it depends on them."""
-    return 0.5 if metric in {"roc_auc", "balanced_accuracy", "eer"} else None
+    if metric == "accuracy_over_majority":
+        return 0.0
+    return 0.5 if metric in {"roc_auc", "roc_auc_reversed", "balanced_accuracy", "eer"} else None
 
 
 def measure_name(method: str) -> str:

@@ -92,10 +92,15 @@ def forest_figure(table: pd.DataFrame, metric: str, *, baseline: float | None, t
 
 
 @styled
-def model_figure(label: np.ndarray, p_fake: np.ndarray, *, auc_text: str) -> Figure:
-    """ROC curve, calibration and confusion matrix of one model's predictions ([n] 0/1 labels, [n] P(fake))."""
+def model_figure(label: np.ndarray, p_fake: np.ndarray, *, score: np.ndarray, auc_text: str) -> Figure:
+    """ROC curve, calibration and confusion matrix of one model's predictions.
+
+    Parameters
+    ----------
+    label, p_fake, score : [n] 0/1 labels, P(fake), and what ranks items in the ROC curve.
+    """
     figure, axes = new_axes(9.6, 3.1, 3)
-    _draw_roc(axes[0], label, p_fake, auc_text)
+    _draw_roc(axes[0], label, score, auc_text)
     _draw_calibration(axes[1], label, p_fake)
     _draw_confusion(axes[2], scores.confusion(label, p_fake))
     return figure

@@ -33,7 +33,8 @@ class Choice:
     n_items: int
 
 
-def _optional(value: float | None) -> float | None:
+def optional(value: float | None) -> float | None:
+    """A finite number, else None."""
     return None if value is None or not np.isfinite(value) else float(value)
 
 
@@ -56,12 +57,16 @@ def judged_splits(table: pd.DataFrame) -> list[str]:
 
 
 def judged(metrics: pd.DataFrame) -> list[tuple[str, str]]:
-    """``(level, split)`` pairs to report: video before frame, each on its most honest split."""
+    """``(level, split)`` pairs to report: video, track, frame, each on its most honest split.
+
+    Tracks are left out where every video has one, for they say the same.
+    """
     rows = model_rows(metrics)
+    n_items = rows.groupby("level")["n_items"].max()
     pairs = []
-    for level in ("video", "frame"):
+    for level in ("video", "track", "frame"):
         splits = judged_splits(rows[rows["level"] == level])
-        if splits:
+        if splits and not (level == "track" and n_items["track"] == n_items.get("video")):
             pairs.append((level, splits[0]))
     return pairs
 
@@ -80,7 +85,7 @@ def best_model(metrics: pd.DataFrame) -> Choice | None:
             row = part.iloc[0]
             return Choice(
                 level, row["space"], row["model"], row["split"], row["metric"], float(row["value"]),
-                _optional(row["ci_low"]), _optional(row["ci_high"]), int(row["n_groups"]), int(row["n_items"]),
+                optional(row["ci_low"]), optional(row["ci_high"]), int(row["n_groups"]), int(row["n_items"]),
             )  # fmt: skip
     return None
 
@@ -132,6 +137,21 @@ def roc(label: np.ndarray, p_fake: np.ndarray) -> tuple[np.ndarray, np.ndarray] 
     hits = np.cumsum(label[order])[last_of_tie]
     false = last_of_tie + 1 - hits
     return np.append(0.0, false / n_real), np.append(0.0, hits / n_fake)
+
+
+def precision_recall(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and precision at every distinct score, highest first; float64 [k] each. ``label`` holds some fake."""
+    label = np.asarray(label, dtype=np.int64)
+    score = np.asarray(score, dtype=np.float64)
+    order = np.argsort(-score, kind="stable")
+    last_of_tie = np.append(np.flatnonzero(np.diff(score[order])), label.size - 1)
+    hits = np.cumsum(label[order])[last_of_tie]
+    return hits / label.sum(), hits / (last_of_tie + 1)
+
+
+def ranking(predictions: pd.DataFrame) -> np.ndarray:
+    """What ranks items, float64 [n]: the model's own answer, or P(fake) where calibration left it as it was."""
+    return predictions["p_fake_raw"].fillna(predictions["p_fake"]).to_numpy(dtype=np.float64)
 
 
 def calibration(label: np.ndarray, p_fake: np.ndarray, *, n_bins: int = 10, min_per_bin: int = 10) -> pd.DataFrame:
@@ -186,9 +206,7 @@ def metric_table(metrics: pd.DataFrame, *, level: str, split: str, names: list[s
     rows = metrics[metrics["level"].eq(level) & metrics["split"].eq(split) & metrics["space"].ne("faces")]
     out = []
     for (space, model), part in rows.groupby(["space", "model"], sort=True):
-        cells = {
-            r["metric"]: tuple(_optional(r[c]) for c in ("value", "ci_low", "ci_high")) for _, r in part.iterrows()
-        }
+        cells = {r["metric"]: tuple(optional(r[c]) for c in ("value", "ci_low", "ci_high")) for _, r in part.iterrows()}
         why = "" if space == "baseline" else "; ".join(sorted(set(part["reason"].dropna())))
         row: dict[str, Any] = {"space": space, "model": model, "reason": why}
         row |= {"n_groups": int(part["n_groups"].max()), "n_items": int(part["n_items"].max())}

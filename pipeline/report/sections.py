@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.report import blocks, charts, notes, scores, summary
+from pipeline.report import blocks, charts, notes, score_blocks, scores, summary
 from pipeline.report.blocks import Block, Section
 from pipeline.report.images import DIFFERENCE_GAIN, data_uri, decode, difference, encode
 from pipeline.report.inputs import ReportInput
@@ -17,6 +17,10 @@ from pipeline.report.palette import metric_name, model_name
 
 Figures = Mapping[str, bytes]
 SHEET_SIZE_PX = 192
+CURVES_CAPTION = (
+    "All models (the eight of the highest ROC-AUC) on the same items. Dashed: chance, the share of fakes, and the "
+    "errors of always answering the majority class. Where risk falls to the left, unsure answers are the wrong ones."
+)
 N_SHEET_ROWS = 4  # faces in each of best, middle and worst
 
 
@@ -159,7 +163,13 @@ def classifier_section(data: ReportInput, figs: Figures) -> Section:
         caption = "Dots are values, bars 95 % intervals; a bar that crosses the dashed line shows nothing beyond it."
         reason = "no metric of this level has a value."
         out.append(blocks.figure(figs.get(f"metrics-{level}"), f"{level}-level scores", caption, reason=reason))
-    return Section("classifiers", "Classifiers", intro, out + _best(data, metrics, figs))
+        out += score_blocks.baselines(metrics, level=level, split=split)
+        out += score_blocks.decisions(metrics, level=level, split=split)
+    out += _best(data, metrics, figs)
+    for level, split in pairs[:1]:
+        out += score_blocks.comparisons(data, level=level, split=split)
+        out += score_blocks.by_method(data, level=level, split=split)
+    return Section("classifiers", "Classifiers", intro, out)
 
 
 def _all_reasons(metrics: pd.DataFrame) -> str:
@@ -199,6 +209,7 @@ def _best(data: ReportInput, metrics: pd.DataFrame, figs: Figures) -> list[Block
     return [
         blocks.heading(title),
         blocks.figure(figs.get("best-model"), "ROC, calibration, confusion", caption, reason=why),
+        blocks.figure(figs.get("curves"), "ROC, precision-recall, risk-coverage", CURVES_CAPTION, reason=why),
     ]
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from classifiers.metrics import roc_points
+from classifiers.risk import risk_coverage
 from pipeline.paths import Paths
 
 _HEADLINE = ("roc_auc", "balanced_accuracy", "accuracy", "log_loss")
 
 
 def write_plots(predictions: pd.DataFrame, paths: Paths) -> None:
-    """ROC points and confusion rows per video for ``dvc plots``, which draws each file as one curve."""
-    for folder in (paths.plots / "roc", paths.plots / "confusion"):
+    """ROC, risk-coverage points and confusion rows per video for ``dvc plots``, which draws each file as one curve."""
+    for folder in (paths.plots / "roc", paths.plots / "risk", paths.plots / "confusion"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     # Validation rows may have been used for choices; what is shown are rows that no choice has seen.
@@ -28,8 +29,12 @@ def write_plots(predictions: pd.DataFrame, paths: Paths) -> None:
             "predicted": np.where(part["p_fake"] >= 0.5, "fake", "real"),
         }
         pd.DataFrame(confusion).to_csv(paths.plots / "confusion" / f"{space}-{model}.csv", index=False)
+        curve = risk_coverage(part["label"].to_numpy(), part["p_fake"].to_numpy())
+        risk = pd.DataFrame({"coverage": curve.coverage, "risk": curve.risk})
+        risk.to_csv(paths.plots / "risk" / f"{space}-{model}.csv", index=False)
         if part["label"].nunique() == 2:
-            fpr, tpr, _ = roc_points(part["label"].to_numpy(), part["p_fake"].to_numpy())
+            score = part["p_fake_raw"].fillna(part["p_fake"])
+            fpr, tpr, _ = roc_points(part["label"].to_numpy(), score.to_numpy())
             pd.DataFrame({"fpr": fpr, "tpr": tpr}).to_csv(paths.plots / "roc" / f"{space}-{model}.csv", index=False)
 
 

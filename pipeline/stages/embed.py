@@ -1,10 +1,15 @@
-"""Stage ``embed``: EfficientNet embeddings of every usable face."""
+"""Stage ``embed``: vectors of every usable face, by an EfficientNet and by statistics of the fine structure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embeddings.efficientnet import Embedder, load_embedder
+from embeddings.frequency import FREQUENCY_ID, frequency_features
 from pipeline import tables, weights
 from pipeline.errors import UserError
 from pipeline.params import Params
@@ -19,51 +24,57 @@ STAGE = Stage(
     sections=("device", "spaces", "embed", "weights"),
     inputs=("faces",),
 )
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``embeddings`` table, one piece per batch of faces."""
+    """Write the ``embeddings`` table, one piece per embedder and batch of faces."""
     current = STAGE.run(params, paths)
     batches = FaceBatches(paths.table("faces"), batch_size=current.params.embed.batch_size)
-    if "efficientnet" not in current.params.spaces or batches.none:
+    embedders, used = ({}, {}) if batches.none else _embedders(current, paths)
+    meta = current.meta(used, reason=batches.none)
+    if not embedders:
         for name in ("embeddings", "embeddings_blended"):
-            tables.write_rows([], paths.table(name), name=name, meta=current.meta(reason=batches.none))
+            tables.write_rows([], paths.table(name), name=name, meta=meta)
         return
-    embedder = _embedder(current, paths)
-    meta = current.meta(
-        {current.params.embed.network: embedder.weights_sha256},
-        embedder_id=embedder.embedder_id,
-        n_dims=embedder.n_dims,
-    )
     folder = paths.work("embed", meta["fingerprint"])
-    counts = Counts("faces")
+    counts = Counts("vectors")
     # The ids of self-blended faces name all that makes them, so their pieces may lie under the same fingerprint.
     extra = FaceBatches(paths.table("blended"), batch_size=current.params.embed.batch_size, blended=True)
     blended = Shards(folder / "blended", name="embeddings_blended", meta=meta)
-    blended.copy_to(_embed(embedder, extra, blended, counts), paths.table("embeddings_blended"))
+    blended.copy_to(_embed(embedders, extra, blended, counts), paths.table("embeddings_blended"))
     shards = Shards(folder, name="embeddings", meta=meta)
-    shards.finish(_embed(embedder, batches, shards, counts), paths.table("embeddings"))
+    shards.finish(_embed(embedders, batches, shards, counts), paths.table("embeddings"))
     counts.log("embed")
 
 
-def _embed(embedder: Embedder, batches: FaceBatches, shards: Shards, counts: Counts) -> list[str]:
+def _embed(embedders: dict[str, Embed], batches: FaceBatches, shards: Shards, counts: Counts) -> list[str]:
     """Finish the pieces of all batches; their keys."""
     keys = []
     for batch in bar(batches, total=len(batches), what="embed", unit="batch"):
-        if shards.done(batch.key):
-            counts.resumed += len(batch.face_ids)
-        else:
-            vectors = embedder.embed(batch.images())
-            shards.write(
-                batch.key,
-                [
-                    {"face_id": i, "embedder_id": embedder.embedder_id, "embedding": v}
-                    for i, v in zip(batch.face_ids, vectors, strict=True)
-                ],
-            )
-        keys.append(batch.key)
-        counts.done += len(batch.face_ids)
+        for embedder_id, embed in embedders.items():
+            key = f"{embedder_id}.{batch.key}"
+            if shards.done(key):
+                counts.resumed += len(batch.face_ids)
+            else:
+                rows = zip(batch.face_ids, embed(batch.images()), strict=True)
+                shards.write(key, [{"face_id": i, "embedder_id": embedder_id, "embedding": v} for i, v in rows])
+            keys.append(key)
+            counts.done += len(batch.face_ids)
     return keys
+
+
+def _embedders(current: Run, paths: Paths) -> tuple[dict[str, Embed], dict[str, str]]:
+    """What each wanted space is made by, under its id, and the hashes of the weights that takes."""
+    found: dict[str, Embed] = {}
+    used: dict[str, str] = {}
+    if "efficientnet" in current.params.spaces:
+        embedder = _embedder(current, paths)
+        found[embedder.embedder_id] = embedder.embed
+        used[current.params.embed.network] = embedder.weights_sha256
+    if "frequency" in current.params.spaces:
+        found[FREQUENCY_ID] = lambda images: np.stack([frequency_features(image) for image in images])
+    return found, used
 
 
 def _embedder(current: Run, paths: Paths) -> Embedder:

@@ -1,19 +1,13 @@
-"""Stage ``evaluate``: metrics with group-bootstrap intervals, coverage, the reconstruction study, data of plots."""
+"""Stage ``evaluate``: metrics with group-bootstrap intervals, the reconstruction study, data of plots."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 
-import numpy as np
-
-from classifiers.bootstrap import MetricRow, constant_answer, group_mean
-from classifiers.bootstrap import evaluate as metrics_of
-from pipeline import projectors, study, tables
+from pipeline import projectors, scorecard, study, tables
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.progress import bar
 from pipeline.stages import dvc_files
 from pipeline.stages.common import Run, Stage
 
@@ -23,59 +17,29 @@ STAGE = Stage(
     inputs=("predictions", "faces", "wplus", "codes", "curves"),
 )
 log = logging.getLogger("latentforensics")
+_FACE_COLUMNS = ["face_id", "video_id", "frame_index", "track_id", "source_group", "method", "status"]
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write ``metrics``, ``study``, ``effort``, ``metrics.json`` and the plots' data."""
+    """Write ``metrics``, ``method_metrics``, ``comparisons``, ``study``, ``effort`` and what DVC reads."""
     current = STAGE.run(params, paths)
     predictions = tables.read_pandas(paths.table("predictions"), "predictions")
-    rows = [_row({"level": "frame", "space": "faces", "model": "detector", "split": "all"}, _coverage(current, paths))]
-    drawn = {"n_boot": current.params.evaluate.n_boot, "seed": current.params.seed}
-    parts = list(predictions.groupby(["level", "space", "model", "split"], sort=True))
-    baselines: dict[tuple[str, str], list[dict[str, object]]] = {}
-    for names, part in bar(parts, total=len(parts), what="evaluate", unit="model"):
-        level, space, model, split = map(str, names)
-        place = {"level": level, "space": space, "model": model, "split": split}
-        y, groups = part["label"].to_numpy(dtype=np.int64), part["source_group"].tolist()
-        rows += [_row(place, m) for m in metrics_of(y, part["p_fake"].to_numpy(), groups, **drawn)]
-        if (level, split) not in baselines:
-            constant = constant_answer(y, groups, share_fake=float(y.mean()), **drawn)
-            baseline = place | {"space": "baseline", "model": "class-share"}
-            baselines[level, split] = [_row(baseline, m) for m in constant]
-    rows += [row for part in baselines.values() for row in part]
+    faces = tables.read_pandas(paths.table("faces"), "faces", columns=_FACE_COLUMNS)
+    wanted, seed = current.params.evaluate, current.params.seed
+    metrics = scorecard.of_models(predictions, wanted, seed=seed)
+    rows = {
+        "metrics": scorecard.coverage(faces, wanted, seed=seed) + metrics,
+        "method_metrics": scorecard.of_methods(predictions, scorecard.methods(faces), wanted, seed=seed),
+        "comparisons": scorecard.against_best(predictions, metrics, wanted, seed=seed),
+    }
     reason = tables.metadata(paths.table("predictions")).get("reason")
-    tables.write_rows(rows, paths.table("metrics"), name="metrics", meta=current.meta(reason=reason))
+    for name, table in rows.items():
+        tables.write_rows(table, paths.table(name), name=name, meta=current.meta(reason=reason))
     _study(current, paths)
     dvc_files.write_plots(predictions, paths)
-    dvc_files.write_headline(rows, paths)
-    log.info(
-        "evaluate: %d metrics of %d classifiers", len(rows), len(predictions[["space", "model"]].drop_duplicates())
-    )
-
-
-def _row(place: dict[str, str], metric: MetricRow) -> dict[str, object]:
-    """A row of the table; what cannot be computed is empty and has a reason."""
-    facts = asdict(metric)
-    del facts["n_boot_dropped"]
-    for name in ("value", "ci_low", "ci_high"):
-        facts[name] = None if np.isnan(facts[name]) else facts[name]
-    return place | facts
-
-
-def _coverage(current: Run, paths: Paths) -> MetricRow:
-    """Share of sampled frames that gave a usable face, with its interval over source groups."""
-    faces = tables.read_pandas(
-        paths.table("faces"), "faces", columns=["video_id", "frame_index", "source_group", "status"]
-    )
-    frames = faces.assign(ok=faces["status"] == "ok").groupby(["video_id", "frame_index"], as_index=False)
-    found = frames.agg(ok=("ok", "max"), source_group=("source_group", "first"))
-    return group_mean(
-        "coverage",
-        found["ok"].to_numpy(dtype=np.float64),
-        found["source_group"].tolist(),
-        n_boot=current.params.evaluate.n_boot,
-        seed=current.params.seed,
-    )
+    dvc_files.write_headline(rows["metrics"], paths)
+    n_models = len(predictions[["space", "model"]].drop_duplicates())
+    log.info("evaluate: %d metrics of %d classifiers", len(rows["metrics"]), n_models)
 
 
 def _study(current: Run, paths: Paths) -> None:

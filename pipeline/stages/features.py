@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -11,19 +14,32 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from pipeline import tables
+from pipeline import spaces, tables
 from pipeline.errors import UserError
 from pipeline.paths import Paths
-from pipeline.schemas import TABLES
 
 # Space -> table, vector column and the column that names its maker.
 _SOURCE = {
     "wplus": ("wplus", "wplus", "inverter_id"),
     "efficientnet": ("embeddings", "embedding", "embedder_id"),
     "pca": ("codes", "code", "codec_id"),
+    "frequency": ("embeddings", "embedding", "embedder_id"),
     "vqvae": ("codes", "code", "codec_id"),
 }
-_KNOWN = ["face_id", "video_id", "label", "source_group"]
+_KNOWN = ("video_id", "track_id", "label", "source_group")
+_BATCH_ROWS = 1024
+# A project -> face ids, vectors float32 [n, d] and what made them.
+Reader = Callable[[Paths], tuple[list[str], NDArray[np.float32], str]]
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """What one part of a space is made of: its name, the stored space, who made the vectors, how many numbers."""
+
+    part: str
+    space: str
+    feature_id: str
+    n_dims: int
 
 
 @dataclass(frozen=True)
@@ -35,62 +51,153 @@ class Features:
     vectors
         float32 [n_faces, n_dims], in the order of `faces`.
     faces
-        One row per face: face_id, video_id, label, source_group.
+        One row per face: face_id, video_id, track_id, label, source_group.
     feature_id
-        What made the vectors: the inverter's or the embedder's id.
+        What made the vectors: the inverter's or the embedder's id; joined by ' + ' where a space has several parts.
+    parts
+        The space's parts in order; their widths add up to n_dims.
     """
 
     space: str
     vectors: NDArray[np.float32]
     faces: pd.DataFrame
     feature_id: str
+    parts: tuple[PartFacts, ...] = field(default=())
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Widths of the parts where there are several: what classifiers need to give each the same say."""
+        return tuple(p.n_dims for p in self.parts) if len(self.parts) > 1 else ()
 
     def subset(self, keep: NDArray[np.bool_]) -> Features:
-        """Rows where ``keep`` is true."""
-        return Features(self.space, self.vectors[keep], self.faces[keep].reset_index(drop=True), self.feature_id)
+        """Rows where ``keep`` is true; nothing is copied where it is true everywhere."""
+        if keep.all():
+            return self
+        faces = self.faces[keep].reset_index(drop=True)
+        return Features(self.space, self.vectors[keep], faces, self.feature_id, self.parts)
 
 
-def load(paths: Paths, space: str, *, blended: bool = False) -> Features:
-    """Read one space; empty where its table is; UserError where that is missing or holds vectors of several makers.
+def load(
+    paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = MappingProxyType({}), blended: bool = False
+) -> Features:
+    """Read one space, as `pipeline.spaces` names it; empty where a table of its parts is.
 
-    ``blended``: of the self-blended faces instead, which are for training alone; empty where there is no such table.
+    Faces that lack the vector of any part are left out.
+
+    Parameters
+    ----------
+    worked_out
+        Readers of spaces that no table holds, such as ``residual``.
+    blended
+        Of the self-blended faces instead, which are for training alone; empty where none were made, or where no table
+        holds a part's vectors of them.
+
+    Raises
+    ------
+    UserError
+        A table is missing, holds vectors of several makers, of unequal length, of NaN, of one face twice or of faces
+        that nobody knows, or a channel is asked for that is not there.
     """
-    name, column, id_column = _SOURCE[space]
-    known = "blended" if blended else "faces"
-    if blended:
-        name = f"{name}_blended"
-        if not tables.exists(paths.table(name)):
-            return Features(space, np.zeros((0, 1), np.float32), pd.DataFrame(columns=_KNOWN), "")
+    try:
+        parts = spaces.parse(space)
+        if blended and not all(_has_blended(paths, part) for part in parts):
+            return Features(space, np.zeros((0, 1), np.float32), pd.DataFrame(columns=["face_id", *_KNOWN]), "")
+        read = partial(_read, blended=blended)
+        loaded = [(part, *worked_out.get(part.base, partial(read, part=part))(paths)) for part in parts]
+    except ValueError as error:
+        raise UserError(f"space '{space}': {error}") from error
+    known = _known(paths, blended=blended)
+    common = set.intersection(*(set(ids) for _, ids, _, _ in loaded))
+    order = [i for i in loaded[0][1] if i in common]
+    if not order:
+        return Features(space, np.zeros((0, 1), np.float32), known.iloc[:0].reset_index(), "")
+    if strangers := [i for i in order if i not in known.index]:
+        raise UserError(
+            f"space '{space}': {len(strangers)} vectors belong to faces that the table 'faces' does not hold "
+            f"(the first is {strangers[0]}): run `dvc repro`"
+        )
+    facts = tuple(PartFacts(part.name, part.base, maker, m.shape[1]) for part, _, m, maker in loaded)
+    matrices = [_in_order(ids, matrix, order) for _, ids, matrix, _ in loaded]
+    vectors = matrices[0] if len(matrices) == 1 else np.concatenate(matrices, axis=1)
+    return Features(space, vectors, known.loc[order].reset_index(), " + ".join(f.feature_id for f in facts), facts)
+
+
+def _has_blended(paths: Paths, part: spaces.Part) -> bool:
+    return part.base in _SOURCE and tables.exists(paths.table(f"{_SOURCE[part.base][0]}_blended"))
+
+
+def _read(paths: Paths, *, part: spaces.Part, blended: bool) -> tuple[list[str], NDArray[np.float32], str]:
+    """Face ids, vectors of the part (float32 [n, d]) and their maker."""
+    if part.base not in _SOURCE:
+        raise UserError(f"this stage does not work out the space '{part.base}', which no table holds")
+    name, column, id_column = _SOURCE[part.base]
+    name = f"{name}_blended" if blended else name
+    path = paths.table(name)
     wanted = pc.is_valid(ds.field(column))
-    if column == "code":  # one table for both codecs, whose ids begin with the space
-        wanted &= pc.starts_with(ds.field("codec_id"), f"{space}-")
+    # One table for both codecs, and one for both kinds of embeddings.
+    if column == "code" or part.base == "frequency":
+        wanted &= pc.starts_with(ds.field(id_column), f"{part.base}-")
+    elif part.base == "efficientnet":
+        wanted &= ~pc.starts_with(ds.field(id_column), "frequency-")
     columns = ["face_id", id_column, column]
-    schema = pa.schema([TABLES[name].arrow.field(c) for c in columns])
-    batches = tables.read_batches(paths.table(name), name, columns=columns, where=wanted, batch_rows=4096)
-    data = pa.Table.from_batches((b.cast(schema) for b in batches), schema=schema)
-    if data.num_rows == 0:
-        return Features(space, np.zeros((0, 1), np.float32), _known(paths, known).iloc[:0].reset_index(), "")
-    makers = pc.unique(data.column(id_column)).to_pylist()
+    ids: list[str] = []
+    makers: set[str] = set()
+    matrix: NDArray[np.float32] | None = None
+    n_dims, keep = 0, None
+    for batch in tables.read_batches(path, name, columns=columns, where=wanted, batch_rows=_BATCH_ROWS):
+        if not batch.num_rows:
+            continue
+        vectors = batch.column(column)
+        lengths = {n_dims or int(pc.list_value_length(vectors)[0].as_py())}
+        lengths |= {int(n) for n in pc.unique(pc.list_value_length(vectors)).to_pylist()}
+        if len(lengths) > 1:
+            raise UserError(f"vectors of different lengths in one table '{name}': {sorted(lengths)}: run `dvc repro`")
+        if matrix is None:
+            n_dims = lengths.pop()
+            keep = part.columns(n_dims)
+            # As long as the table may be; rows that stay empty take no memory. No second copy is ever made.
+            matrix = np.empty((tables.n_rows(path), n_dims if keep is None else len(keep)), np.float32)
+        rows = _matrix(vectors, n_dims)
+        matrix[len(ids) : len(ids) + len(rows)] = rows if keep is None else rows[:, keep]
+        ids += batch.column("face_id").to_pylist()
+        makers.update(pc.unique(batch.column(id_column)).to_pylist())
+    if matrix is None:
+        return [], np.zeros((0, 1), np.float32), ""
     if len(makers) != 1:
         raise UserError(
-            f"table '{name}' holds vectors of {len(makers)} makers ({makers}), expected one: run `dvc repro`"
+            f"table '{name}' holds vectors of {len(makers)} makers ({sorted(makers)}), expected one: run `dvc repro`"
         )
-    faces = _known(paths, known).loc[data.column("face_id").to_pylist()].reset_index()
-    return Features(space, _matrix(data.column(column)), faces, makers[0])
+    _check_rows(ids, matrix[: len(ids)], name)
+    return ids, matrix[: len(ids)], makers.pop()
 
 
-def _known(paths: Paths, name: str) -> pd.DataFrame:
-    return tables.read_pandas(paths.table(name), name, columns=_KNOWN).set_index("face_id")
-
-
-def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
+def _matrix(column: pa.ListArray, n_dims: int) -> NDArray[np.float32]:
     """Vectors of equal length as one matrix, without a copy per row."""
-    chunks = [c for c in column.chunks if len(c)]
-    lengths = {int(n) for c in chunks for n in pc.unique(pc.list_value_length(c)).to_pylist()}
-    if len(lengths) != 1:
-        raise UserError(f"vectors of different lengths in one table: {sorted(lengths)}")
-    n_dims = lengths.pop()
-    return np.concatenate([c.flatten().to_numpy(zero_copy_only=False).reshape(-1, n_dims) for c in chunks])
+    return np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float32).reshape(-1, n_dims)
+
+
+def _check_rows(ids: list[str], matrix: NDArray[np.float32], name: str) -> None:
+    """Refuse a table that holds a face twice or a vector that is not finite; the table's writer did not look inside."""
+    if len(set(ids)) < len(ids):
+        twice = next(i for n, i in enumerate(ids) if i in set(ids[:n]))
+        raise UserError(f"table '{name}' holds {len(ids) - len(set(ids))} faces twice (the first is {twice})")
+    chunks = range(0, len(ids), _BATCH_ROWS)
+    bad = [ids[s + int(r)] for s in chunks for r in np.flatnonzero(~np.isfinite(matrix[s : s + _BATCH_ROWS]).all(1))]
+    if bad:
+        raise UserError(f"table '{name}': {len(bad)} of {len(ids)} vectors hold NaN or infinity (face {bad[0]})")
+
+
+def _in_order(ids: list[str], matrix: NDArray[np.float32], order: list[str]) -> NDArray[np.float32]:
+    if ids == order:
+        return matrix
+    place = {face: row for row, face in enumerate(ids)}
+    return matrix[[place[face] for face in order]]
+
+
+def _known(paths: Paths, *, blended: bool) -> pd.DataFrame:
+    name = "blended" if blended else "faces"
+    columns = ["face_id", *(_KNOWN if not blended else [c for c in _KNOWN if c != "track_id"])]
+    return tables.read_pandas(paths.table(name), name, columns=columns).set_index("face_id")
 
 
 def labelled(features: Features) -> Features:

@@ -9,6 +9,7 @@ from inversion.optimise import Encoder, Head, InversionSettings
 from inversion.perceptual import PerceptualDistance
 from inversion.schedule import effort
 from pipeline import perceptual, runinfo
+from pipeline.errors import UserError
 from pipeline.networks import load_networks
 from pipeline.stages.common import Run
 
@@ -40,6 +41,11 @@ def load_inverter(current: Run) -> Inverter:
     precision = current.precision(wanted.precision)
     half = precision == "bf16"
     networks = load_networks(wanted, device=device, bf16=half, allow_noncommercial=allow)
+    if wanted.in_domain_weight > 0 and networks.encoder is None:
+        raise UserError(
+            f"invert.in_domain_weight is {wanted.in_domain_weight:g}, but there is no encoder to read codes off images "
+            f"(invert.encoder: {wanted.encoder}, generator {wanted.generator}): set it to 0 or bring an encoder"
+        )
     hashes = networks.hashes | {chosen.name: chosen.sha256}
     distance = chosen.load(device=device)
     told = current.params.effort("invert")

@@ -105,9 +105,14 @@ class WarmStart:
                 f"train.warm_start: the model was trained on {len(shared)} of these videos (the first begins with "
                 f"{shared[0]}), so it cannot be judged on them: take one from other material"
             )
-        wanted = {"space": inside.space, "feature_id": inside.feature_id}
+        makers = [part["feature_id"] for part in self.card["metadata"]["parts"]]
+        if makers != [part.feature_id for part in inside.parts]:
+            raise UserError(
+                f"train.warm_start: the model reads vectors made by {' + '.join(makers)}, here they are made by "
+                f"{inside.feature_id}"
+            )
         try:
-            given = load_model(self._folder, expect=wanted, device=self._device)
+            given = load_model(self._folder, expect={"space": inside.space}, device=self._device)
             warm_started(factory(0), given)  # refuses here, not inside the first fold
         except ValueError as error:  # ModelFileError too
             raise UserError(f"train.warm_start: {error}") from error

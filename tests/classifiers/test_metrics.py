@@ -9,8 +9,8 @@ from scipy.stats import binom, norm
 from sklearn import metrics as sk
 
 from classifiers.aggregate import aggregate_p_fake
-from classifiers.bootstrap import constant_answer, draw_groups, evaluate, group_mean, interval
-from classifiers.metrics import METRICS, Scores, calibration_points, roc_points
+from classifiers.bootstrap import ECE_REMARK, constant_answer, draw_groups, evaluate, group_mean, interval
+from classifiers.metrics import COUNTS, METRICS, Scores, calibration_points, roc_points
 
 
 def scored(n: int = 300, n_groups: int = 40, *, decimals: int = 2, seed: int = 0):
@@ -35,6 +35,11 @@ def reference(y, p, w=None):
         "log_loss": sk.log_loss(y, np.clip(p, 1e-15, 1 - 1e-15), sample_weight=w),
         "brier": np.average((p - y) ** 2, weights=w),
         "eer": eer,
+        "recall": sk.recall_score(y, called, sample_weight=w),
+        "specificity": sk.recall_score(y, called, sample_weight=w, pos_label=0),
+        "tpr_at_fpr_01": tpr[fpr <= 0.01].max() if (y == 0).sum() >= 100 else None,
+        "roc_auc_reversed": sk.roc_auc_score(y, 1 - p, sample_weight=w),
+        "accuracy_reversed": sk.accuracy_score(y, (1 - p >= 0.5).astype(int), sample_weight=w),
         "tp": tp,
         "fp": fp,
         "tn": tn,
@@ -86,9 +91,8 @@ def test_log_loss_of_a_certain_wrong_answer_is_bounded():
 
 def test_one_class_gives_nan_with_a_reason():
     rows = {r.metric: r for r in evaluate([1, 1, 1], [0.9, 0.4, 0.7], ["a", "b", "c"], n_boot=50, seed=0)}
-    assert rows["accuracy"].value == pytest.approx(2 / 3)
-    assert np.isfinite(rows["accuracy"].ci_low)
-    for name in ("balanced_accuracy", "roc_auc", "average_precision", "eer"):
+    assert (rows["tp"].value, rows["fn"].value) == (2, 1)
+    for name in set(METRICS) - COUNTS:  # an accuracy on fakes alone would reward calling everything fake
         row = rows[name]
         assert np.isnan([row.value, row.ci_low, row.ci_high]).all()
         assert row.reason == "only fake items"
@@ -96,9 +100,9 @@ def test_one_class_gives_nan_with_a_reason():
 
 def test_one_group_and_rare_classes_have_no_interval():
     rows = {r.metric: r for r in evaluate([0, 1], [0.2, 0.9], ["a", "a"], n_boot=50, seed=0)}
-    assert rows["roc_auc"].value == 1
-    assert np.isnan(rows["roc_auc"].ci_low)
-    assert rows["roc_auc"].reason == "one source group: no interval"
+    for name in set(METRICS) - COUNTS - {"tpr_at_fpr_01"}:
+        assert np.isnan([rows[name].value, rows[name].ci_low]).all()
+        assert rows[name].reason == "one source group: its items are not independent"
     # Two groups, one class each: half of the draws take one group twice.
     rows = {r.metric: r for r in evaluate([0, 1], [0.2, 0.9], ["a", "b"], n_boot=1001, seed=0)}
     dropped = rows["roc_auc"].n_boot_dropped
@@ -110,6 +114,66 @@ def test_one_group_and_rare_classes_have_no_interval():
     assert "2 of 3 draws lack a class" in reason
 
 
+def values(y, p, **options):
+    """Metric -> value, every item a group of its own."""
+    return {r.metric: r.value for r in evaluate(y, p, np.arange(len(y)), n_boot=1, seed=0, **options)}
+
+
+def test_calibration_error_by_hand():
+    # Five items are one bin. As if both classes had the same size: 0.5 are fake where 0.6 was said.
+    assert values([1, 1, 1, 0, 0], [0.6] * 5)["ece"] == pytest.approx(0.1)
+    # Two bins of ten: 0.2 said, none or (with equal classes) all of the bin's weight fake.
+    y = np.array([0] * 8 + [1] * 2 + [0] * 2 + [1] * 8)
+    p = np.repeat([0.2, 0.7], 10)
+    # Reals: 0.8 in the low bin, 0.2 in the high one; fakes the other way round.
+    by_hand = abs(0.5 * (0.2 * 0.8 - 0.8 * 0.2)) + abs(0.5 * (0.8 * 0.3 - 0.2 * 0.7))
+    assert values(y, p)["ece"] == pytest.approx(by_hand)
+
+
+def test_calibration_error_of_true_probabilities_is_small_whatever_the_class_shares():
+    rng = np.random.default_rng(0)
+    for share in (0.5, 0.9):
+        y = (rng.random(40_000) < share).astype(int)
+        ratio = rng.normal(2.0 * y - 1, np.sqrt(2))  # its own log-likelihood ratio
+        p = 1 / (1 + np.exp(-ratio))
+        assert values(y, p)["ece"] < 0.015
+        assert values(y, 1 / (1 + np.exp(-3 * ratio)))["ece"] > 0.08
+    rows = {r.metric: r for r in evaluate(y[:300], p[:300], np.arange(300), n_boot=200, seed=0)}
+    assert rows["ece"].ci_low < rows["ece"].value  # the draws alone lie above it
+    assert ECE_REMARK in rows["ece"].reason
+
+
+def test_one_per_cent_of_false_alarms_needs_a_hundred_reals():
+    # Real k scores k / 1000; fakes beat 98, 99 and all of the 100 reals.
+    y = np.array([0] * 100 + [1] * 3)
+    p = np.append(np.arange(100) / 1000, [0.0975, 0.0985, 0.5])
+    assert values(y, p)["tpr_at_fpr_01"] == pytest.approx(2 / 3)  # one false alarm (0.099) is allowed
+    row = next(r for r in evaluate(y[1:], p[1:], np.arange(102), n_boot=9, seed=0) if r.metric == "tpr_at_fpr_01")
+    assert np.isnan(row.value)
+    assert row.reason == "1 % of 99 reals is less than one: at least 100 are needed"
+
+
+def test_accuracy_equal_to_the_class_share_is_seen_for_what_it_is():
+    rng = np.random.default_rng(0)
+    y = (rng.random(400) < 0.8).astype(int)
+    blind = {r.metric: r for r in evaluate(y, np.full(400, 0.9), np.arange(400), n_boot=200, seed=0)}
+    assert blind["accuracy"].value == pytest.approx(y.mean())
+    assert (blind["accuracy_over_majority"].value, blind["accuracy_over_majority"].ci_high) == (0, 0)
+    good = {r.metric: r for r in evaluate(y, np.clip(y, 0.1, 0.9), np.arange(400), n_boot=200, seed=0)}
+    gain = good["accuracy_over_majority"]
+    assert gain.value == pytest.approx(1 - y.mean())
+    assert 0 < gain.ci_low < gain.value < gain.ci_high
+    assert good["accuracy_reversed"].value == 0
+
+
+def test_items_are_ranked_by_the_score_and_judged_by_p_fake():
+    y, p, _ = scored()
+    found, alone = values(y, np.full(len(y), 0.5), score=p), values(y, p)
+    for name in ("roc_auc", "average_precision", "eer"):
+        assert found[name] == alone[name]
+    assert found["log_loss"] == pytest.approx(np.log(2))
+
+
 def test_width_zero_is_said():
     y = np.tile([0, 1], 10)
     row = next(r for r in evaluate(y, y * 0.8 + 0.1, np.arange(20), n_boot=100, seed=0) if r.metric == "accuracy")
@@ -119,8 +183,8 @@ def test_width_zero_is_said():
 
 def test_accuracy_interval_is_the_binomial_one():
     # With one item per group, resampled accuracy is binomial(n, accuracy) / n exactly.
-    y = np.zeros(200, dtype=int)
-    p = np.where(np.arange(200) < 40, 0.9, 0.1)  # accuracy 0.8
+    y = np.arange(200) % 2
+    p = np.where(np.arange(200) < 40, 0.9 - 0.8 * y, 0.1 + 0.8 * y)  # accuracy 0.8
     row = next(r for r in evaluate(y, p, np.arange(200), n_boot=20_000, seed=0) if r.metric == "accuracy")
     low, high = binom.ppf([0.025, 0.975], 200, 0.8) / 200
     assert row.ci_low == pytest.approx(low, abs=0.006)  # one item is 0.005

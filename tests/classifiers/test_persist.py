@@ -15,7 +15,9 @@ import skops.io
 from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
-from classifiers import persist
+from classifiers import persist, versions
+from classifiers.boost import BoostSettings
+from classifiers.logistic import LogisticSettings
 from classifiers.models import MODEL_NAMES, make_model
 from classifiers.payload import ModelFileError, read_forest
 from classifiers.persist import load_model, read_card, save_model
@@ -26,6 +28,14 @@ SETTINGS = {
     "logistic": {"c_grid": (1e-2, 1e-1)},
     "mlp2": {"hidden": (8,), "n_epochs": 2},
     "mlp5": {"hidden": (8, 4, 4, 4), "n_epochs": 2},
+    "svm_linear": {"c_grid": (1e-2,)},
+    "svm_rbf": {"c_grid": (1.0,)},
+    "gboost": {"n_trees": 5, "min_samples_leaf": 4},
+    "stack": {
+        "n_inner_folds": 2,
+        "logistic": LogisticSettings(c_grid=(1e-2,)),
+        "gboost": BoostSettings(n_trees=3, min_samples_leaf=4),
+    },
 }
 X, Y, GROUP = blobs(8, 6)
 
@@ -58,7 +68,7 @@ def test_paper_logistic_and_skewed_forest_round_trip(tmp_path):
         assert (load_model(tmp_path / name).predict_p_fake(X) == model.predict_p_fake(X)).all()
 
 
-@pytest.mark.parametrize("name", ["rf", "logistic", "mlp2"])
+@pytest.mark.parametrize("name", ["rf", "logistic", "mlp2", "svm_rbf", "stack"])
 def test_an_altered_or_truncated_file_is_refused(name, trained, tmp_path):
     folder = tmp_path / "m"
     for i, damage in enumerate(("flip", "cut", "empty", "missing")):
@@ -216,3 +226,52 @@ def test_what_cannot_be_saved_is_said(trained, tmp_path):
     with pytest.raises(ValueError, match="not plain JSON"):
         save_model(trained["rf"], tmp_path / "m", metadata={"x": object()})
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("name", ["logistic", "mlp2", "svm_linear", "svm_rbf", "gboost", "stack"])
+def test_a_fused_space_keeps_its_scaling_on_disk(name, tmp_path):
+    model = make_model(name, seed=3, blocks=(4, 2), overrides=SETTINGS[name]).fit(X, Y, groups=GROUP)
+    save_model(model, tmp_path / "m", metadata={"space": "wplus+efficientnet"})
+    again = load_model(tmp_path / "m")
+    assert again.settings == model.settings
+    assert (again.predict_p_fake(X) == model.predict_p_fake(X)).all()
+    plain = make_model(name, seed=3, overrides=SETTINGS[name]).fit(X, Y, groups=GROUP)
+    assert (plain.predict_p_fake(X) != model.predict_p_fake(X)).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("nodes.left", 10**6), ("nodes.left", -1), ("nodes.right", 0), ("nodes.feature", 99), ("nodes.first", -3)],
+)
+def test_boosted_trees_that_point_outside_or_back_are_refused(name, change, trained, tmp_path):
+    save_model(trained["gboost"], tmp_path / "m", metadata={})
+    path = tmp_path / "m" / "weights.safetensors"
+    arrays = load_file(path)
+    arrays[name] = arrays[name].copy()
+    inner = int(np.flatnonzero(arrays["nodes.left"] != np.arange(len(arrays["nodes.left"])))[-1])
+    arrays[name][0 if name == "nodes.first" else inner] = change
+    save_file(arrays, path)
+    rewrite(tmp_path / "m", path.read_bytes())
+    with pytest.raises(ModelFileError, match="malformed tree"):
+        load_model(tmp_path / "m")
+
+
+def test_a_forest_of_another_major_version_is_refused_and_of_a_minor_one_warned_of(trained, tmp_path, monkeypatch):
+    for name in ("rf", "logistic"):
+        save_model(trained[name], tmp_path / name, metadata={})
+    found = {"scikit-learn": "99.0.1", "skops": versions.version("skops")}
+    monkeypatch.setattr(versions, "version", found.get)
+    with pytest.raises(ModelFileError, match=r"written with scikit-learn .*, which 99\.0\.1 does not read"):
+        load_model(tmp_path / "rf")
+    load_model(tmp_path / "logistic")  # plain arrays mean the same to every version
+    major = read_card(tmp_path / "rf")["versions"]["scikit-learn"].split(".")[0]
+    found["scikit-learn"] = f"{major}.999"
+    with pytest.warns(UserWarning, match="train it again"):
+        load_model(tmp_path / "rf")
+
+
+def test_a_text_for_people_lies_beside_the_card_and_is_not_needed(trained, tmp_path):
+    save_model(trained["logistic"], tmp_path / "m", metadata={}, describe=lambda card: f"# {card['name']}")
+    assert (tmp_path / "m" / "CARD.md").read_text() == "# logistic"
+    (tmp_path / "m" / "CARD.md").unlink()
+    load_model(tmp_path / "m")

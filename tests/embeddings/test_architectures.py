@@ -38,7 +38,9 @@ def test_preprocessing_is_timms(name: str) -> None:
 
 def test_lite0_has_the_sizes_of_the_published_baselines() -> None:
     lite0 = get_architecture("tf_efficientnet_lite0")
-    assert [lite0.n_dims(f) for f in ("stages", "blocks", "pooled", "logits")] == [4128, 6176, 1280, 1000]
+    assert [lite0.n_dims(f) for f in ("stages", "blocks", "texture", "pooled", "logits")] == [
+        *(4128, 6176, 16988, 1280, 1000)
+    ]
 
 
 def test_unknown_names_are_refused_with_what_exists() -> None:

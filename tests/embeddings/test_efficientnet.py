@@ -69,7 +69,7 @@ def _expected(net: torch.nn.Module, x: torch.Tensor, features: FeatureMode) -> n
     return np.concatenate([part for y in seen for part in (y.mean(axis=(2, 3)), y.std(axis=(2, 3)))], axis=1)
 
 
-@pytest.mark.parametrize("features", FEATURE_MODES)
+@pytest.mark.parametrize("features", [mode for mode in FEATURE_MODES if mode != "texture"])  # has tests of its own
 def test_features_match_timms_network(features: FeatureMode, reference: torch.nn.Module, images: np.ndarray) -> None:
     embedder = load_embedder(LITE0, None, features=features)
     got = embedder.embed(images)

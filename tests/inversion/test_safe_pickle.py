@@ -293,3 +293,20 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
         path.write_bytes(VALID[:end])
         with pytest.raises(PickleRefused):
             read_tensor_file(path)
+
+
+def test_one_large_object_named_many_times_is_not_copied(tmp_path: Path) -> None:
+    """A few bytes that hand a list of 4,096 numbers to `set` again and again must not fill the memory."""
+    numbers = b"]q\x00(" + b"".join(b"M" + struct.pack("<H", 300 + i) for i in range(4096)) + b"e0"
+    again = b"h\x01(h\x00tR"
+    data = b"\x80\x02" + numbers + b"c__builtin__\nset\nq\x010" + b"(" + again * 20_000 + b"l."
+    assert [len(found) for found in pickle.loads(data[: data.index(again)] + again * 2 + b"l.")] == [4096, 4096]
+    path = tmp_path / "amplified.pkl"
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        read_tensor_file(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < len(data) * 8 + 1_000_000

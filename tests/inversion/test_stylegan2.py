@@ -257,7 +257,11 @@ def test_objects_that_are_no_generators_are_refused(tmp_path: Path) -> None:
         wide = Persistent("Generator", layers | {"_modules": {str(i): Persistent("Layer", layers) for i in range(9)}})
         for _ in range(5):
             wide = Persistent("Generator", layers | {"_modules": {str(i): wide for i in range(9)}})
+        alike = Persistent("Layer", layers)
+        for _ in range(6):  # names that differ past any length a module's has: walked, these are 60^6 modules
+            alike = Persistent("Generator", layers | {"_modules": {"a" * 80 + str(i): alike for i in range(60)}})
         for content, message in (
+            (alike, "which is no name of a module"),
             (discriminator, "found 'Discriminator'"),
             (Persistent("Generator", {}), "has no _parameters: not a torch module"),
             (Persistent("Generator", layers | {"_modules": {"a": 1}}), "'a' is a int, not a module"),

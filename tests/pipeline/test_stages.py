@@ -65,8 +65,9 @@ def test_everybody_is_judged_once_by_a_model_that_never_saw_the_group(done: Path
     predictions = tables.read_pandas(done.table("predictions"), "predictions")
     assert set(predictions["split"]) == {"cv"}
     counts = predictions.groupby(["level", "space", "model"]).size()
-    assert len(counts) == 2 * 2 * 2
+    assert len(counts) == 3 * 2 * 2
     assert set(counts["frame"]) == {16}
+    assert set(counts["track"]) == {8}
     assert set(counts["video"]) == {8}
 
 
@@ -183,7 +184,7 @@ def test_folds_do_for_cross_validation_where_a_three_way_split_cannot_be_made(tm
     assert set(splits["split"]) == {"unused"}
     assert set(splits["fold"]) == {0, 1}
     assert splits["reason"].str.contains("Train, val and test need 3 source groups").all()
-    assert len(tables.read_pandas(paths.table("predictions"), "predictions")) == 2 * (8 + 4)
+    assert len(tables.read_pandas(paths.table("predictions"), "predictions")) == 2 * (8 + 4 + 4)
 
 
 def test_a_video_changed_since_the_catalogue_is_not_taken_for_the_old_one(tmp_path: Path) -> None:

@@ -185,6 +185,13 @@ def test_bf16_is_for_the_blocks_trained_in_16_bits_and_for_the_search_alone(
     assert 1e-5 < gap < 0.03  # bfloat16 rounds to 1 / 256, over six convolutions
 
 
+def test_an_in_domain_term_without_an_encoder_is_refused(tmp_path: Path) -> None:
+    """At once, not by failing every face."""
+    project.write_params(tmp_path, {"invert.encoder": "none", "invert.in_domain_weight": 0.5})
+    with pytest.raises(UserError, match="in_domain_weight above 0 needs an encoder"):
+        params.load(tmp_path / "params.yaml")
+
+
 @pytest.mark.parametrize(
     ("generator", "encoder", "expected"),
     [

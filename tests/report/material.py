@@ -110,12 +110,33 @@ def _scores(out: dict[str, Rows], rng: np.random.Generator) -> dict[str, Rows]:
             ("wplus", "rf", 0.6),
             ("baseline", "majority", 0.5),
         ):
-            for metric, value in (("roc_auc", auc), ("accuracy", auc - 0.05), ("log_loss", 0.6), ("tp", 5.0)):
+            for metric, value in (
+                ("roc_auc", auc), ("accuracy", auc - 0.05), ("accuracy_over_majority", auc - 0.55), ("ece", 0.1),
+                ("log_loss", 0.6), ("tp", 5.0),
+            ):  # fmt: skip
                 metrics.append(
                     {"level": level, "space": space, "model": model, "split": "cv", "metric": metric, "value": value,
                      "ci_low": value - 0.2, "ci_high": value + 0.1, "n_groups": 6, "n_items": 12}
                 )  # fmt: skip
-    return {"predictions": predictions, "metrics": metrics}
+    return {"predictions": predictions, "metrics": metrics, "method_metrics": _by_method(), "comparisons": _compared()}
+
+
+def _by_method() -> Rows:
+    return [
+        {"level": level, "space": space, "model": model, "split": "cv", "method": HOSTILE, "metric": metric,
+         "value": 0.7, "ci_low": 0.5, "ci_high": 0.8, "n_groups": 6, "n_fakes": 6, "n_reals": 6}
+        for level in ("frame", "video") for space, model in SPACE_MODELS for metric in ("roc_auc", "recall")
+    ]  # fmt: skip
+
+
+def _compared() -> Rows:
+    (space_a, model_a), (space_b, model_b) = SPACE_MODELS
+    return [
+        {"level": level, "split": "cv", "space_a": space_a, "model_a": model_a, "space_b": space_b, "model_b": model_b,
+         "metric": "roc_auc", "difference": -0.2, "ci_low": -0.4, "ci_high": 0.1, "p_value": 0.2, "method": method,
+         "n_groups": 6, "n_items": 12}
+        for level in ("frame", "video") for method in ("group bootstrap", "DeLong")
+    ]  # fmt: skip
 
 
 def _importance(rng: np.random.Generator) -> Rows:

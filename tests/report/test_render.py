@@ -63,7 +63,7 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
     data = gather(Paths(full), RUN)
     drawn = figures(data)
     assert set(drawn) == {
-        "quality", "effort", "metrics-video", "metrics-frame", "best-model",
+        "quality", "effort", "metrics-video", "metrics-frame", "best-model", "curves",
         "importance-wplus-rf-alone-balanced-accuracy",
         "map-efficientnet-tsne2-perp30",
     }  # fmt: skip
