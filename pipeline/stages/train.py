@@ -26,14 +26,14 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
-from pipeline.stages import features
+from pipeline.stages import features, training
 from pipeline.stages.common import Run, Stage
 from pipeline.stages.residuals import read_residuals
 
 STAGE = Stage(
     "train",
     sections=("seed", "spaces", "device", "profile", "train"),
-    inputs=("faces", "wplus", "reconstructions", "embeddings", "codes", "splits"),
+    inputs=("faces", "wplus", "reconstructions", "embeddings", "codes", "splits", "blended"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -44,12 +44,14 @@ def run(params: Params, paths: Paths) -> None:
     settings = current.params.train
     wanted = "no_fold" if settings.protocol == "cv" else "no_split"
     reason = tables.metadata(paths.table("splits")).get(wanted)
-    meta = current.meta(reason=reason, protocol=settings.protocol)
+    pairs = [] if reason else list(product(settings.spaces or current.params.spaces, settings.models))
+    start = training.warm_start(current, paths, pairs)
+    given = {} if start is None else {"train.warm_start": start.card["card_sha256"]}
+    meta = current.meta(given, reason=reason, protocol=settings.protocol)
     shards = Shards(paths.work("train", meta["fingerprint"]), name="predictions", meta=meta)
     models = shards.folder / "models"
     models.mkdir(exist_ok=True)
     counts = Counts("models")
-    pairs = [] if reason else list(product(settings.spaces or current.params.spaces, settings.models))
     if reason:
         log.warning("train: no classifier is trained: %s", reason)
     loaded: features.Features | None = None
@@ -62,7 +64,7 @@ def run(params: Params, paths: Paths) -> None:
                 loaded = None  # the former space's vectors go before the next one's come
                 loaded = features.load(paths, space, worked_out={"residual": read_residuals})
             try:
-                rows = _train_one(current, paths, loaded, model, models / key)
+                rows = _train_one(current, paths, loaded, model, models / key, start)
             except ValueError as error:  # the classifiers' one sentence about what they were given
                 raise UserError(f"train: {model} on {space}: {error}") from error
             shards.write(key, rows)
@@ -76,7 +78,12 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def _train_one(
-    current: Run, paths: Paths, loaded: features.Features, name: str, folder: Path
+    current: Run,
+    paths: Paths,
+    loaded: features.Features,
+    name: str,
+    folder: Path,
+    start: training.WarmStart | None,
 ) -> list[dict[str, object]]:
     """Predict every group out of sample, then store the model for new material."""
     settings = current.params
@@ -94,6 +101,7 @@ def _train_one(
         blocks=inside.blocks,
         overrides={} if balance == "auto" else {"balanced": balance == "weights"},
     )
+    factory, brought = training.prepare(factory, paths, inside, name, start)
 
     def choose(rows: IntArray) -> IntArray:
         equal = balance == "frames"
@@ -136,6 +144,8 @@ def _train_one(
         fingerprint=current.fingerprint({}),
         seed=settings.seed,
     )
+    learned = np.ones(len(labels), dtype=bool) if settings.train.protocol == "cv" else split == "train"
+    facts["videos"] = sorted({*training.video_marks(videos[learned]), *brought})
     save_model(model, folder, metadata=facts | {"calibration": done.kept.to_json()}, describe=model_card.text)
     return found
 
@@ -143,7 +153,7 @@ def _train_one(
 def _share_trained(model: Classifier, labels: NDArray[np.int64]) -> float | None:
     """Share of fakes that a model trained on classes as they are has built into P(fake); None for balanced ones."""
     balanced = getattr(getattr(model, "settings", None), "balanced", True)
-    return None if balanced else float(labels.mean())
+    return None if balanced else float(model.info.get("share_fake_train", labels.mean()))
 
 
 def _rows(current: Run, frames: pd.DataFrame, space: str, name: str) -> list[dict[str, object]]:
