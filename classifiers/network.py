@@ -165,7 +165,9 @@ class Network:
         self.scaler = scaler
         rotation = None
         # Given weights speak outside the span of a few rows too, so there is nothing to be left out.
-        if self.settings.rotate and given is None and Rotation.pays(len(train_rows), X.shape[1]):  # asked first: big rows are not copied
+        if (
+            self.settings.rotate and given is None and Rotation.pays(len(train_rows), X.shape[1])
+        ):  # asked first: big rows are not copied
             scaled = X[train_rows]
             rotation = Rotation.of(scaler.apply(scaled, out=scaled))
         if rotation is None:

@@ -7,9 +7,9 @@ its mean and deviation come from more material. What training then sees is the n
 
 from __future__ import annotations
 
+from classifiers.linear_start import LinearStart
 from classifiers.logistic import Logistic
 from classifiers.network import Network
-from classifiers.linear_start import LinearStart
 from classifiers.protocol import Classifier
 
 

@@ -65,7 +65,14 @@ def _curve(current: Run, paths: Paths, space: str) -> list[dict[str, object]]:
             sizes=effort.sizes, n_draws=effort.n_draws, share_held_out=settings.held_out, seed=seed
         ),
     )
-    factory = model_factory(settings.model, profile=current.params.profile, seed=seed, device=current.device, n_jobs=-1, blocks=inside.blocks)
+    factory = model_factory(
+        settings.model,
+        profile=current.params.profile,
+        seed=seed,
+        device=current.device,
+        n_jobs=-1,
+        blocks=inside.blocks,
+    )
     factory = training.with_blended(factory, paths, inside)
     models = train_draws(inside.vectors, y, groups, plan, model_factory=factory)
     trained = list(bar(models, total=len(plan.training), what=f"learning {space}", unit="model"))
