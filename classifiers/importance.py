@@ -6,8 +6,8 @@ of folds and models; it does not cover a new draw of training data beyond what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -28,9 +28,15 @@ MAX_SHUFFLES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class ImportanceSettings:
-    """``metric``: balanced_accuracy (0.5 is chance), accuracy (``majority_share`` is chance) or roc_auc (0.5)."""
+    """``metric``: balanced_accuracy (0.5 is chance), accuracy (``majority_share`` is chance) or roc_auc (0.5).
+
+    ``model``: ``rf`` with ``n_trees`` trees, or any other name of `models` with the settings of ``profile``.
+    """
 
     metric: ImportanceMetric = "balanced_accuracy"
+    model: str = "rf"
+    profile: str = "paper"
+    device: str = "cpu"
     n_folds: int = 3
     n_repeats: int = 3
     n_trees: int = 100
@@ -48,8 +54,23 @@ class ImportanceSettings:
 
 
 @dataclass(frozen=True)
+class Repeats:
+    """What stands behind a row: what other seeds, other folds and other groups would have given.
+
+    ``draws`` float64 [R, B] per repeat and draw of groups (the draws are the same for all rows of equal seed and
+    groups); ``folds`` float64 [R, F] per fold, NaN where a fold lacks a class.
+    """
+
+    draws: Float64Array
+    folds: Float64Array
+
+
+@dataclass(frozen=True)
 class ImportanceRow:
-    """One channel: mean of the metric over repeats, its interval, and the same mean with shuffled labels."""
+    """One channel: mean of the metric over repeats, its interval, and the same mean with shuffled labels.
+
+    ``channel`` is the number of the part where parts of several channels are measured.
+    """
 
     channel: int
     value: float
@@ -60,6 +81,8 @@ class ImportanceRow:
     metric: str
     majority_share: float
     reason: str | None = None
+    values: tuple[float, ...] = ()  # per repeat
+    repeats: Repeats | None = field(default=None, compare=False, repr=False)
 
 
 def channel_importance(
@@ -70,6 +93,7 @@ def channel_importance(
     settings: ImportanceSettings | None = None,
     videos: Groups | None = None,
     model_factory: Callable[[int], Classifier] | None = None,
+    parts: Sequence[Sequence[int]] | None = None,
 ) -> Iterator[ImportanceRow]:
     """Train on each channel alone, by grouped cross-validation, over several seeds; yields a row per channel.
 
@@ -81,8 +105,9 @@ def channel_importance(
     videos : [n] video of each item. Labels are shuffled between videos, all frames of one alike, so that frames keep
         telling each other apart as they do with true labels, and within groups or between groups of as many videos;
         None: items of one group and label count as one video.
-    model_factory : seed -> untrained model; None: the random forest with ``settings.n_trees`` trees, its answer
-        corrected to equal classes except for the metric ``accuracy``, which rewards the majority as it is.
+    model_factory : seed -> untrained model; None: ``settings.model``, its answer for equal classes except for the
+        metric ``accuracy``, which rewards the majority as it is.
+    parts : sets of channels that are given together; None: each channel alone.
 
     Raises
     ------
@@ -97,6 +122,9 @@ def channel_importance(
         raise ValueError(f"Expected W+ codes of shape [n, n_channels, w_dim], got shape {codes_3d.shape}.")
     n, n_channels, w_dim = codes_3d.shape
     check_features(codes_3d.reshape(n, n_channels * w_dim))
+    wanted = [[c] for c in range(n_channels)] if parts is None else [list(part) for part in parts]
+    if any(not part or min(part) < 0 or max(part) >= n_channels for part in wanted):
+        raise ValueError(f"Expected parts of channels 0 to {n_channels - 1}, got {wanted}.")
     labels = check_labels(y, n=n)
     group, names = group_codes(groups, n=n)
     unit = _units(labels, group, videos)
@@ -105,8 +133,8 @@ def channel_importance(
         for r in range(settings.n_repeats)
     ]
     shuffled = [_shuffled(labels, unit, group, f, settings.seed + r) for r, f in enumerate(fold)]
-    study = _Study(settings, labels, group, len(names), fold, shuffled, model_factory or _forest(settings))
-    return (study.row(c, codes_3d[:, c]) for c in range(n_channels))
+    study = _Study(settings, labels, group, len(names), fold, shuffled, model_factory or _models(settings))
+    return (study.row(i, codes_3d[:, part].reshape(n, -1)) for i, part in enumerate(wanted))
 
 
 @dataclass(frozen=True)
@@ -123,9 +151,10 @@ class _Study:
         s = self.settings
         repeats = range(s.n_repeats)
         # Whole forests side by side: the threads within a small forest cost more than they save.
-        jobs = [delayed(self._scores)(X, y, r) for r in repeats for y in (self.y, self.shuffled[r])]
-        scores = Parallel(n_jobs=s.n_jobs, prefer="threads")(jobs)
-        true, null = scores[::2], scores[1::2]
+        jobs = [delayed(self._answers)(X, y, r) for r in repeats for y in (self.y, self.shuffled[r])]
+        answers = Parallel(n_jobs=s.n_jobs, prefer="threads")(jobs)
+        true = [self._of(p, self.y) for p in answers[::2]]
+        null = [self._of(p, self.shuffled[r]) for r, p in enumerate(answers[1::2])]
         once = np.ones((1, self.n_groups), dtype=np.int64)
         rng = np.random.default_rng(s.seed)
         draws = draw_groups(self.n_groups, n_boot=s.n_boot, rng=rng)
@@ -134,9 +163,11 @@ class _Study:
         means: Float64Array = np.take_along_axis(per_repeat, chosen, axis=0).mean(axis=0)
         low, high, _, reason = interval(means, n_groups=self.n_groups, level=s.level)
         share = float(self.y.mean())
+        values = tuple(float(t.evaluate(once)[s.metric][0]) for t in true)
+        folds = np.stack([fold_values(self.y, p, self.fold[r], s.metric) for r, p in enumerate(answers[::2])])
         return ImportanceRow(
             channel=channel,
-            value=float(np.mean([t.evaluate(once)[s.metric][0] for t in true])),
+            value=float(np.mean(values)),
             ci_low=low,
             ci_high=high,
             null_value=float(np.mean([t.evaluate(once)[s.metric][0] for t in null])),
@@ -144,10 +175,15 @@ class _Study:
             metric=s.metric,
             majority_share=max(share, 1 - share),
             reason=reason,
+            values=values,
+            repeats=Repeats(per_repeat, folds),
         )
 
-    def _scores(self, X: Float32Array, y: IntArray, repeat: int) -> Scores:
-        """Out-of-fold P(fake) of one repeat, ready to be measured."""
+    def _of(self, p: Float64Array, y: IntArray) -> Scores:
+        return Scores.of(y, p, self.group)
+
+    def _answers(self, X: Float32Array, y: IntArray, repeat: int) -> Float64Array:
+        """Out-of-fold P(fake) of one repeat, float64 [n]."""
         p = np.empty(len(y))
         seed = self.settings.seed + 1000 * repeat
         results = cross_validate(
@@ -155,12 +191,27 @@ class _Study:
         )
         for result in results:
             p[result.rows] = result.p_fake
-        return Scores.of(y, p, self.group)
+        return p
 
 
-def _forest(settings: ImportanceSettings) -> Callable[[int], Classifier]:
-    overrides = {"n_trees": settings.n_trees, "balanced": settings.metric != "accuracy"}
-    return lambda seed: make_model("rf", profile="paper", seed=seed, n_jobs=1, overrides=overrides)
+def fold_values(y: IntArray, p: Float64Array, fold: IntArray, metric: str) -> Float64Array:
+    """The metric on each fold's rows alone, float64 [F]; NaN where it is undefined there."""
+    out = []
+    for k in np.unique(fold):
+        rows = np.flatnonzero(fold == k)
+        scores = Scores.of(y[rows], p[rows], np.zeros(len(rows), dtype=np.int64))
+        out.append(scores.evaluate(np.ones((1, 1), dtype=np.int64))[metric][0])
+    return np.array(out)
+
+
+def _models(settings: ImportanceSettings) -> Callable[[int], Classifier]:
+    overrides: dict[str, object] = {"balanced": settings.metric != "accuracy"}
+    if settings.model == "rf":
+        overrides["n_trees"] = settings.n_trees
+    profile = "paper" if settings.model == "rf" else settings.profile
+    return lambda seed: make_model(
+        settings.model, profile=profile, seed=seed, device=settings.device, n_jobs=1, overrides=overrides
+    )
 
 
 def _units(y: IntArray, group: IntArray, videos: Groups | None) -> IntArray:

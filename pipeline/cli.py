@@ -38,9 +38,9 @@ STAGES = {
     "videos": ("pipeline.stages.videos", "Catalogue the material in data.root."),
     "faces": ("pipeline.stages.faces", "Find, track and align faces."),
     "blend": ("pipeline.stages.blend", "Make self-blended fakes of genuine faces, to train on."),
-    "split": ("pipeline.stages.split", "Put connected footage on one side of the split."),
     "invert": ("pipeline.stages.invert", "Invert faces into W+ codes."),
     "embed": ("pipeline.stages.embed", "Compute EfficientNet embeddings."),
+    "split": ("pipeline.stages.split", "Look for leaks and put connected footage on one side of the split."),
     "codes": ("pipeline.stages.codes", "Compute PCA and VQ-VAE-2 codes."),
     "train": ("pipeline.stages.train", "Train every classifier on every space."),
     "evaluate": ("pipeline.stages.evaluate", "Measure, with group-bootstrap intervals."),
@@ -48,6 +48,7 @@ STAGES = {
     "learning": ("pipeline.stages.learning", "Measure what more source groups would give."),
     "map": ("pipeline.stages.map", "Lay faces out on 2-D and 3-D maps."),
     "cluster": ("pipeline.stages.cluster", "Cluster faces with HDBSCAN."),
+    "slices": ("pipeline.stages.slices", "Find who is failed, and shortcuts to the label."),
     "report": ("pipeline.stages.report", "Write reports/report.html."),
 }
 
@@ -136,6 +137,39 @@ def sample(
     paths = Paths()
     _setup_logging(paths, "sample")
     module.run(out, seed=seed)
+
+
+@app.command()
+def predict(
+    videos: Annotated[list[Path], typer.Argument(help="Clips (or images) to judge.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results: one folder for each clip, and summary.json.")],
+    model: Annotated[
+        str | None, typer.Option(help="SPACE-MODEL of models/; the best by video-level ROC-AUC where not given.")
+    ] = None,
+    every_s: Annotated[float | None, typer.Option(help="Look at a frame every so many seconds (default: 0.5).")] = None,
+    n_frames: Annotated[int | None, typer.Option(help="Look at so many frames of each clip instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Judge again what an earlier run has finished.")] = False,
+) -> None:
+    """Judge new clips with a trained model: JSON, annotated video and case report for each."""
+    from pipeline import params
+    from pipeline.paths import Paths
+
+    paths = Paths()
+    settings = params.load(paths.params)
+    _setup_logging(paths, "predict")
+    from pipeline.predict import chain, lines
+    from pipeline.predict.footage import Sampling
+
+    try:
+        sampling = Sampling(every_s=every_s, n_frames=n_frames)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    summary = chain.predict(settings, paths, videos, out, model=model, sampling=sampling, force=force)
+    typer.echo(lines.table(summary))
+    if not summary.n_done:
+        raise UserError(
+            f"none of the {summary.n_clips} clips could be judged; the reasons are in {out / 'summary.json'}"
+        )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

@@ -1,9 +1,10 @@
-"""``docs/tables.md``, generated from the declarations: ``python -m pipeline.dictionary``."""
+"""``docs/tables.md`` and ``docs/predict-json.md``, from the declarations: ``python -m pipeline.dictionary``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.predict import result
 from pipeline.schemas import TABLES
 from pipeline.tables import describe
 
@@ -21,9 +22,20 @@ def tables_page() -> str:
     return head + "\n".join(describe(t) for t in TABLES.values())
 
 
+def predict_page() -> str:
+    """The fields of what ``lf predict`` writes, in Markdown."""
+    head = (
+        "# result.json and summary.json\n\nGenerated from `pipeline/predict/result.py` by `make docs`; how to read "
+        "them is in\n[predict.md](predict.md). Sizes are in pixels of the upright frame, times in seconds; `P(fake)` "
+        "is in [0, 1],\n1 = fake. What is unknown is `null`.\n\n"
+    )
+    return head + result.describe()
+
+
 def main() -> None:
-    """Write the page."""
+    """Write both pages."""
     DOCS.mkdir(exist_ok=True)
+    (DOCS / "predict-json.md").write_text(predict_page(), encoding="utf-8")
     (DOCS / "tables.md").write_text(tables_page(), encoding="utf-8")
 
 

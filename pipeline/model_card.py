@@ -21,6 +21,8 @@ _TABLE_OF = {
     "pca": "codes",
     "vqvae": "codes",
 }
+# A model speaks for faces that are cut as those it was trained on.
+CUT = ("detector", "crop", "margin", "size_px")
 _METRICS = ("roc_auc", "balanced_accuracy", "log_loss")
 _N_BOOT = 500
 _PROTOCOLS = {
@@ -63,10 +65,15 @@ def facts(
 
 
 def material(paths: Paths) -> dict[str, Any]:
-    """What the faces come from: layout, and whether it is the sample set, whose both classes are synthetic."""
+    """What the faces come from: layout, whether it is the sample set (both classes are synthetic), how they are cut."""
     settings = tables.metadata(paths.table("faces")).get("params", {})
     source = settings.get("data", {}).get("source")
-    return {"source": source, "trained_on_sample": source == "sample"}
+    return {"source": source, "trained_on_sample": source == "sample", "cut": cut_of(settings.get("faces", {}))}
+
+
+def cut_of(faces: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide what a face shows, out of section ``faces``; the margin only where it is used."""
+    return {name: faces[name] for name in CUT if name in faces and (name != "margin" or faces["crop"] == "margin")}
 
 
 def networks(paths: Paths, spaces: Sequence[str]) -> list[dict[str, Any]]:

@@ -82,6 +82,17 @@ def load_networks(wanted: Invert, *, device: str, bf16: bool, allow_noncommercia
     return load(wanted, device, bf16, allow_noncommercial)
 
 
+def load_generator(name: str, *, device: str, allow_noncommercial: bool) -> Generator:
+    """Load and verify a generator alone, in ``float32``; UserError as for `load_networks`."""
+    if name == "mobile":
+        return load_mobile(weights.require("mobile-ffhq-1024", allow_noncommercial=allow_noncommercial), device=device)
+    path, _ = require_converted(name, resolution_px=_STYLEGAN2_PX[name], allow_noncommercial=allow_noncommercial)
+    try:
+        return load_stylegan2(path, device=device)
+    except WeightsError as error:
+        raise UserError(f"{error}; remove it, and it is made again") from error
+
+
 def _encoder(wanted: Invert) -> str | None:
     """``own``, ``e4e`` or None; params.py has made sure that a demanded one fits."""
     fitting = ENCODER_OF.get(wanted.generator)

@@ -88,8 +88,12 @@ class Faces(_Section):
 
 
 class Split(_Section):
-    """Shares of train, val and test, and the number of folds."""
+    """What is kept on one side, what happens to leaks, shares of train, val and test, and the number of folds."""
 
+    by: Literal["group", "identity", "person", "method", "dataset", "compression"]
+    leaks: Literal["stop", "join", "warn"]
+    alike_above: float = Field(gt=0, le=1)
+    person_distance: float = Field(gt=0, lt=2)
     fractions: tuple[float, float, float]
     n_folds: int = Field(ge=2, le=50)
 
@@ -214,11 +218,24 @@ class Evaluate(_Section):
     n_study_faces: int | None = Field(ge=2)
 
 
-class ImportanceEffort(_Section):
-    """Size and number of the forests."""
+class Slices(_Section):
+    """Who is failed."""
 
+    classifiers: Literal["best", "all"]
+    n_boot: int = Field(ge=100, le=100_000)
+    min_groups: int = Field(ge=2, le=1000)
+    n_exemplars: int = Field(ge=0, le=50)
+
+
+class ImportanceEffort(_Section):
+    """Which models are trained on single channels, their size and number, and how much is spent beyond."""
+
+    models: tuple[Literal["rf", "mlp5"], ...] = Field(min_length=1)
     n_trees: int = Field(ge=1, le=10_000)
     n_repeats: int = Field(ge=1, le=100)
+    parts_alone: bool
+    n_permutations: int = Field(ge=0, le=1000)
+    n_effect_faces: int = Field(ge=0, le=1000)
 
 
 class Importance(_Section):
@@ -291,6 +308,7 @@ class Params(_Section):
     codes: Codes
     train: Train
     evaluate: Evaluate
+    slices: Slices
     importance: Importance
     learning: Learning
     map: Map
@@ -305,6 +323,8 @@ class Params(_Section):
             if lacking := [base for base in space_names.bases(space) if base not in made]:
                 needs = "wplus" if lacking[0] == "residual" else lacking[0]
                 raise ValueError(f"train.spaces: '{space}' needs '{needs}' among spaces ({', '.join(self.spaces)})")
+        if self.train.protocol == "holdout" and self.split.by in ("method", "dataset", "compression"):
+            raise ValueError(f"split.by: {self.split.by} makes folds only, so it needs train.protocol: cv")
         return self
 
 

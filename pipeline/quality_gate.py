@@ -29,14 +29,21 @@ def mark_poor(codes: pa.Table, *, metric: str, above: float | None) -> pa.Table:
     ok, distances = pc.equal(codes["status"], "ok").to_pylist(), codes["lpips"].to_pylist()
     status, reason = codes["status"].to_pylist(), codes["reason"].to_pylist()
     for i, distance in enumerate(distances):
-        # The table holds float32: the threshold is compared on that grid, else 0.4 would lie below a stored 0.4.
-        if ok[i] and distance is not None and distance > _float32(above):
-            status[i] = "poor"
-            reason[i] = f"{metric} distance {distance:.4g} is above invert.poor_above {above:g}"
+        why = too_far(distance, metric=metric, above=above)
+        if ok[i] and why is not None:
+            status[i], reason[i] = "poor", why
     for name, values in (("status", status), ("reason", reason)):
         at = codes.schema.get_field_index(name)
         codes = codes.set_column(at, codes.schema.field(name), pa.array(values, type=pa.string()))
     return codes
+
+
+def too_far(distance: float | None, *, metric: str, above: float | None) -> str | None:
+    """Why a face at this perceptual distance from its reconstruction is poor, None where it is not."""
+    # The table holds float32: the threshold is compared on that grid, else 0.4 would lie below a stored 0.4.
+    if above is None or distance is None or not distance > _float32(above):
+        return None
+    return f"{metric} distance {distance:.4g} is above invert.poor_above {above:g}"
 
 
 def kind(reason: str | None) -> str | None:

@@ -166,9 +166,38 @@ SPLITS_TABLE = Table(
     (
         Column("video_id", _STR, "video"),
         _GROUP,
+        Column(
+            "unit", _STR, "what was kept whole: the source group, or groups joined by people or likeness", nullable=True
+        ),
         Column("split", _STR, "train, val or test; 'unused' where no such split could be made", allowed=SPLITS),
-        Column("fold", _I32, "cross-validation fold; -1 where no folds could be made", low=-1),
+        Column(
+            "fold",
+            _I32,
+            "cross-validation fold; -1 where no folds could be made, or where it is left out of all",
+            low=-1,
+        ),
         Column("reason", _STR, "why there is no split, or no folds", nullable=True),
+    ),
+)
+
+LEAKS = Table(
+    "leaks",
+    "data",
+    "Videos of different source groups that show the same footage, or the same named person.",
+    ("kind", "first_video", "second_video", "identity"),
+    ("kind", "first_video", "second_video", "identity"),
+    (
+        Column("kind", _STR, "what they share", allowed=("footage", "identity")),
+        Column("first_video", _STR, "video"),
+        Column("second_video", _STR, "video of another group"),
+        Column("first_group", _STR, "its source group"),
+        Column("second_group", _STR, "its source group"),
+        Column("first_file", _STR, "path below data.root"),
+        Column("second_file", _STR, "path below data.root"),
+        Column("first_face", _STR, "footage: the face that is most like", nullable=True),
+        Column("second_face", _STR, "footage: the face it is most like", nullable=True),
+        Column("similarity", _F64, "footage: likeness of the two faces", nullable=True, high=1),
+        Column("identity", _STR, "identity: the person", nullable=True),
     ),
 )
 
@@ -426,6 +455,92 @@ EFFORT = Table(
     ),
 )
 
+ATTRIBUTES = Table(
+    "attributes",
+    "reports",
+    "What is known of each usable face besides its label: what slices are made by.",
+    ("face_id",),
+    ("video_id", "face_id"),
+    (
+        _FACE,
+        Column("video_id", _STR, "video the face belongs to"),
+        _GROUP,
+        _LABEL,
+        _METHOD,
+        Column("compression", _STR, "compression level as the data set names it", nullable=True),
+        Column(
+            "ita_deg",
+            _F32,
+            "individual typology angle of the cheeks; high is light. It carries light and camera too",
+            "deg",
+            nullable=True,
+            low=-90,
+            high=90,
+        ),
+        Column("ita_gap_deg", _F32, "difference between the cheeks: side light", "deg", nullable=True, low=0),
+        Column("skin_tone", _STR, "class of the angle after Chardon et al.", nullable=True),
+        Column("brightness", _F32, "mean L* of the crop's inner half", "L*", low=0, high=100.5),
+        Column("blur", _F32, "variance of the Laplacian, as in `faces`", nullable=True, low=0),
+        Column("face_width_px", _F32, "width of the box in the original frame", "px", nullable=True, low=0),
+        Column("yaw_deg", _F32, "head yaw, as in `faces`", "deg", nullable=True),
+        Column("lpips", _F32, "perceptual distance of the reconstruction, as in `wplus`", nullable=True, low=0),
+        Column("reason", _STR, "why there is no angle", nullable=True),
+    ),
+)
+
+SLICES_TABLE = Table(
+    "slices",
+    "reports",
+    "Who is failed: measures per slice of the material, and against the rest of it.",
+    ("space", "model", "attribute", "slice", "measure"),
+    ("space", "model", "measure", "attribute", "slice"),
+    (
+        Column("space", _STR, "feature space; 'faces' for coverage, 'wplus' with model 'inversion' for lpips"),
+        Column("model", _STR, "classifier; 'detector' or 'inversion' for what no classifier decides"),
+        Column("attribute", _STR, "what the material is sliced by"),
+        Column("slice", _STR, "the slice"),
+        Column(
+            "measure",
+            _STR,
+            "what is measured",
+            allowed=("error_rate", "balanced_accuracy", "roc_auc", "coverage", "lpips"),
+        ),
+        Column("value", _F64, "in the slice", nullable=True),
+        Column("ci_low", _F64, "lower end of its 95 % group-bootstrap interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("rest", _F64, "in the rest; error rates at the slice's mix of classes", nullable=True),
+        Column("difference", _F64, "slice minus rest", nullable=True),
+        Column("diff_low", _F64, "lower end of its 95 % interval", nullable=True),
+        Column("diff_high", _F64, "upper end of the interval", nullable=True),
+        Column("p_value", _F64, "of the difference, two-sided", nullable=True, low=0, high=1),
+        Column("p_holm", _F64, "corrected for all comparisons of this measure", nullable=True, low=0, high=1),
+        Column("n_faces", _I32, "faces (coverage: frames) in the slice", low=0),
+        Column("n_groups", _I32, "source groups in the slice", low=0),
+        Column("exemplars", pa.list_(_STR), "error_rate: the slice's most wrongly judged faces", nullable=True),
+        Column("reason", _STR, "why there is no value or no comparison", nullable=True),
+    ),
+)
+
+SHORTCUTS = Table(
+    "shortcuts",
+    "reports",
+    "How well the label can be told from numbers no forgery needs, out of fold, per video.",
+    ("feature",),
+    ("feature",),
+    (
+        Column("feature", _STR, "family of numbers a small classifier was given alone"),
+        Column("roc_auc", _F64, "out-of-fold ROC-AUC", nullable=True, low=0, high=1),
+        Column("ci_low", _F64, "lower end of its 95 % group-bootstrap interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("p_value", _F64, "share of shufflings of the labels that reach it", nullable=True, low=0, high=1),
+        Column("p_holm", _F64, "corrected for the number of families", nullable=True, low=0, high=1),
+        Column("flagged", pa.bool_(), "the label can be told from it: p_holm below 0.05"),
+        Column("n_videos", _I32, "videos judged", low=0),
+        Column("n_groups", _I32, "source groups", low=0),
+        Column("reason", _STR, "why there is no value", nullable=True),
+    ),
+)
+
 IMPORTANCE = Table(
     "importance",
     "reports",
@@ -475,6 +590,59 @@ LEARNING = Table(
     ),
 )
 
+CHANNEL_GROUPS = Table(
+    "channel_groups",
+    "reports",
+    "How much coarse, middle and fine W+ channels tell together.",
+    ("space", "method", "part"),
+    ("space", "method", "part"),
+    (
+        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("method", _STR, "how importance is measured, with its metric"),
+        Column("part", _STR, "which channels", allowed=("coarse", "middle", "fine")),
+        Column("channels", pa.list_(_I32), "the channels taken together"),
+        Column("value", _F64, "mean over repeats", nullable=True),
+        Column("ci_low", _F64, "lower end of the 95 % interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("null_value", _F64, "same measure with labels shuffled; 0 for permutation", nullable=True),
+        Column("n_repeats", _I32, "repetitions over seeds", low=0),
+    ),
+)
+
+AGREEMENT = Table(
+    "agreement",
+    "reports",
+    "Whether channels are ranked alike by other seeds, other folds and other methods.",
+    ("kind", "first", "second"),
+    ("kind", "first", "second"),
+    (
+        Column("kind", _STR, "what is changed", allowed=("seeds", "folds", "methods")),
+        Column("first", _STR, "importance method"),
+        Column("second", _STR, "the method it is held against; the same for seeds and folds"),
+        Column("spearman", _F64, "mean rank correlation of the channels' values", nullable=True, low=-1, high=1),
+        Column("ci_low", _F64, "lower end of its 95 % group-bootstrap interval", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("n_pairs", _I32, "pairs of rankings compared", low=0),
+        Column("reason", _STR, "why there is no value", nullable=True),
+    ),
+)
+
+CHANNEL_EFFECTS = Table(
+    "channel_effects",
+    "reports",
+    "Where in the image each W+ channel acts: how much the full generator's image changes when it is moved.",
+    ("face_id", "channel"),
+    ("face_id", "channel"),
+    (
+        _FACE,
+        Column("inverter_id", _STR, "what made the code"),
+        Column("channel", _I32, "W+ channel, from 0 (coarse)", low=0),
+        Column("mean_change", _F64, "mean absolute change on the [-1, 1] scale, by +-1 standard deviation of W", low=0),
+        Column("inner_share", _F64, "share of the change that lies in the image's inner half", low=0, high=1),
+        Column("change_map", _VECTOR, "mean absolute change per cell, row after row of a square"),
+    ),
+)
+
 MAP = Table(
     "map",
     "reports",
@@ -513,6 +681,7 @@ TABLES: dict[str, Table] = {
         FACES,
         BLENDED,
         SPLITS_TABLE,
+        LEAKS,
         WPLUS,
         RECONSTRUCTIONS,
         CURVES,
@@ -528,7 +697,13 @@ TABLES: dict[str, Table] = {
         COMPARISONS,
         STUDY,
         EFFORT,
+        ATTRIBUTES,
+        SLICES_TABLE,
+        SHORTCUTS,
         IMPORTANCE,
+        CHANNEL_GROUPS,
+        AGREEMENT,
+        CHANNEL_EFFECTS,
         LEARNING,
         MAP,
         CLUSTERS,

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.report import curve_plots, learning_plots, plots, scores, study_plots, summary
+from pipeline.report import curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.palette import model_name
 from pipeline.report.plot_style import png
@@ -118,6 +118,11 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
         out |= _score_figures(data, metrics)
     if (learning := data.get("learning")) is not None:
         out["learning"] = learning_plots.learning_figure(learning)
+    slices, effects = data.get("slices"), data.get("channel_effects")
+    if slices is not None and len(rows := slices_plot.drawable(slices)):
+        out["slices"] = slices_plot.slices_figure(rows)
+    if effects is not None:
+        out["channel-effects"] = slices_plot.effects_figure(effects)
     for name, _, _, part in importance_parts(data):
         out[name] = plots.importance_figure(part)
     for name, _, _, points in map_parts(data):
@@ -132,7 +137,7 @@ def figures(data: ReportInput) -> dict[str, bytes]:
     -------
     dict
         Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
-        ``curves``, ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing is
-        left out; the page says why.
+        ``slices``, ``channel-effects``, ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose
+        table is missing is left out; the page says why.
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

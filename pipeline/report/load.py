@@ -18,7 +18,10 @@ from pipeline.schemas import TABLES
 REPORTED = (
     "videos", "faces", "wplus", "codes", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort",
     "importance", "learning", "map", "clusters",
+    "slices", "shortcuts", "channel_groups", "agreement", "channel_effects",
 )  # fmt: skip
+# Their lists are short, and shown.
+WHOLE = frozenset({"slices", "channel_groups", "channel_effects"})
 
 # What a damaged or foreign file makes Arrow and the JSON reader raise.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError)
@@ -131,7 +134,7 @@ def read_for_report(paths: Paths) -> dict[str, pd.DataFrame | str]:
     out: dict[str, pd.DataFrame | str] = {}
     for name in REPORTED:
         try:
-            table = read_light(paths.table(name), name)
+            table = read_light(paths.table(name), name, TABLES[name].column_names if name in WHOLE else None)
             out[name] = why_empty(paths.table(name), name) if table.empty else table
         except UserError as error:
             out[name] = str(error)

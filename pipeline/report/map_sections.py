@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.report import blocks, charts, summary
+from pipeline.report import blocks, channel_section, charts, summary
 from pipeline.report.blocks import Block, Section
 from pipeline.report.images import thumbnail_uri
 from pipeline.report.inputs import ReportInput
@@ -24,9 +24,10 @@ def importance_section(data: ReportInput, figs: Figures) -> Section:
     if data.get("importance") is None:
         return Section("importance", "W+ channels", blocks=[blocks.missing(data.why_missing("importance"))])
     intro = (
-        "How well the label can be told from one W+ channel alone. Dots are means with 95 % intervals; the dash is the "
-        "same measure with labels shuffled between videos. A channel whose interval reaches its dash or chance "
-        "(dotted) is not shown to tell anything; of many channels, one may clear both by luck."
+        "How well the label can be told from one W+ channel alone, and what a model of all channels loses when one "
+        "comes from another person's face. Dots are means with 95 % intervals; the dash is the same measure with "
+        "labels shuffled between videos, or no loss. A channel whose interval reaches its dash or chance (dotted) is "
+        "not shown to tell anything; of many channels, one may clear both by luck."
     )
     out: list[Block] = []
     for name, space, method, part in charts.importance_parts(data):
@@ -34,6 +35,7 @@ def importance_section(data: ReportInput, figs: Figures) -> Section:
         tell = ", ".join(map(str, summary.telling_channels(part))) or "none"
         caption = f"{space}: {measure_name(method)}, {repeats}. Channels above both, with their whole interval: {tell}."
         out.append(blocks.figure(figs.get(name), "importance per channel", caption, reason="no values."))
+    out += channel_section.more_on_channels(data, figs)
     return Section("importance", "W+ channels", intro, out)
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from pipeline.report import scores, summary
 from pipeline.report.palette import chance_level, metric_name, model_name
+from pipeline.report.slices_section import shortcut_sentence
 
 MIN_GROUPS = 30  # below this a bootstrap over groups is itself unsteady
 MIN_COVERAGE = 0.9
@@ -124,10 +125,18 @@ def _chance_sentence(rows: pd.DataFrame, level: str) -> str | None:
     )
 
 
+def shortcut_warnings(shortcuts: pd.DataFrame | None) -> list[str]:
+    """A warning where the label can be told without looking at the face."""
+    if shortcuts is None or not shortcuts["flagged"].any():
+        return []
+    return [shortcut_sentence(shortcuts[shortcuts["flagged"]])]
+
+
 def all_warnings(tables: dict[str, pd.DataFrame | None]) -> list[str]:
     """Every warning the tables call for, in the order of the pipeline."""
     return (
         material_warnings(tables.get("videos"), tables.get("faces"))
         + quality_warnings(tables.get("wplus"))
         + score_warnings(tables.get("metrics"))
+        + shortcut_warnings(tables.get("shortcuts"))
     )

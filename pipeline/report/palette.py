@@ -105,9 +105,15 @@ def measure_name(method: str) -> str:
     start, _, metric = method.rpartition("-")
     if start == "rf-alone":
         return f"{metric_name(metric)}, one-channel forest"
+    if start == "rf-permuted":
+        return f"Fall of {metric_name(metric)}, channel permuted"
+    if start.endswith("-alone"):
+        return f"{metric_name(metric)}, one-channel {model_name(start.removesuffix('-alone'))}"
     return method.replace("_", " ")
 
 
 def importance_chance(method: str) -> float | None:
     """Chance level of an importance method, None where it depends on the class shares."""
+    if method.rpartition("-")[0].endswith("-permuted"):
+        return 0.0  # what a part that tells nothing costs
     return chance_level(method.rpartition("-")[2])

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from classifiers.prior import shift_prior
 from pipeline.report import scores
 from pipeline.report.palette import (
     ACCENT,
@@ -126,13 +127,19 @@ def _draw_roc(ax: Axes, label: np.ndarray, p_fake: np.ndarray, auc_text: str) ->
 
 
 def _draw_calibration(ax: Axes, label: np.ndarray, p_fake: np.ndarray) -> None:
-    bins = scores.calibration(label, p_fake)
+    # P(fake) speaks for as many fakes as reals; beside the share of fakes among these items it has to speak for them.
+    share = float(np.mean(label))
+    bins = scores.calibration(label, shift_prior(p_fake, to=share) if 0 < share < 1 else p_fake)
     ax.plot([0, 1], [0, 1], color=MUTED, ls="--", lw=1)
     if not bins.empty:
         gaps = np.abs(bins[["low", "high"]].to_numpy().T - bins["share_fake"].to_numpy())
         ax.errorbar(bins["p_mean"], bins["share_fake"], yerr=gaps, fmt="o", color=ACCENT, ms=5, elinewidth=1.2)
     ax.set(
-        xlabel="stated P(fake)", ylabel="share of fakes", title="Calibration", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02)
+        xlabel="P(fake) for this share of fakes",
+        ylabel="share of fakes",
+        title="Calibration",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
     )
     ax.set_aspect("equal")
     ax.grid()

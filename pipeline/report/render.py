@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
-
-from jinja2 import Environment, StrictUndefined
 
 from pipeline.paths import Paths
-from pipeline.report import blocks, learning_section, load, map_sections, scores, sections, study_section, summary
+from pipeline.report import (
+    blocks,
+    learning_section,
+    load,
+    map_sections,
+    scores,
+    sections,
+    slices_section,
+    study_section,
+    summary,
+)
 from pipeline.report.charts import figures
 from pipeline.report.inputs import FaceImages, ReconstructionImages, ReportInput, RunFacts, WeightUse
+from pipeline.report.page import page
 
 __all__ = ["ReportInput", "RunFacts", "WeightUse", "figures", "gather", "render"]
 
@@ -53,17 +61,14 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         study_section.study_section(data, drawn),
         sections.classifier_section(data, drawn),
         learning_section.learning_section(data, drawn),
+        slices_section.slices_section(data, drawn),
         map_sections.importance_section(data, drawn),
         map_sections.add_map_figures(map_sections.map_section(data), data, drawn),
         map_sections.cluster_section(data),
         sections.limits_section(data),
         sections.run_section(data),
     ]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        resources.files(__package__).joinpath("template.html").read_text(encoding="utf-8")
-    )
-    page = template.render(
+    return page(
         title=run.title,
         lead=f"Data source {run.source}, profile {run.profile}, seed {run.seed}, fingerprint {run.fingerprint}.",
         sections=parts,
@@ -72,7 +77,6 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         footer="P(fake) lies in [0, 1]; 1 is fake. Every number on this page comes from the tables under data/ and "
         "reports/ of the run.",
     )
-    return page + "\n"
 
 
 def _images(paths: Paths, name: str) -> FaceImages:

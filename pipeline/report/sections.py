@@ -200,7 +200,8 @@ def _best(data: ReportInput, metrics: pd.DataFrame, figs: Figures) -> list[Block
     caption = (
         f"Picked for the highest {best.level}-level ROC-AUC, "
         f"{scores.format_interval((best.value, best.ci_low, best.ci_high))}, on these {best.n_items} {best.level}s "
-        f"of {best.n_groups} groups, so this is optimistic. Calibration: bins of equal count, 95 % Wilson intervals"
+        f"of {best.n_groups} groups, so this is optimistic. Calibration: P(fake) shifted from equal shares to the "
+        "share of fakes among these items; bins of equal count, 95 % Wilson intervals"
         + (" that take frames of one video as independent, so they are too narrow." if best.level == "frame" else ".")
     )
     why = (

@@ -69,7 +69,7 @@ def _embedders(current: Run, paths: Paths) -> tuple[dict[str, Embed], dict[str, 
     found: dict[str, Embed] = {}
     used: dict[str, str] = {}
     if "efficientnet" in current.params.spaces:
-        embedder = _embedder(current, paths)
+        embedder = wanted_embedder(current, paths)
         found[embedder.embedder_id] = embedder.embed
         used[current.params.embed.network] = embedder.weights_sha256
     if "frequency" in current.params.spaces:
@@ -77,7 +77,7 @@ def _embedders(current: Run, paths: Paths) -> tuple[dict[str, Embed], dict[str, 
     return found, used
 
 
-def _embedder(current: Run, paths: Paths) -> Embedder:
+def wanted_embedder(current: Run, paths: Paths) -> Embedder:
     """The network the settings name, from its registered package or from the user's file."""
     embed = current.params.embed
     if embed.weights_file is not None:

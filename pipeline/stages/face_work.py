@@ -30,14 +30,15 @@ class Task:
     device: str
 
 
-def _face_settings(faces: Faces) -> FaceSettings:
+def face_settings(faces: Faces) -> FaceSettings:
+    """The settings of a cut as ``params.yaml`` has them."""
     return FaceSettings(
         crop=faces.crop, margin=faces.margin, size_px=faces.size_px, keep=faces.keep, min_face_px=faces.min_face_px
     )
 
 
 @lru_cache(maxsize=1)
-def _detector(faces: Faces, device: str) -> Detector:
+def wanted_detector(faces: Faces, device: str) -> Detector:
     """One detector per process."""
     return make_detector(faces.detector, device=device, short_side_px=faces.short_side_px, min_score=faces.min_score)
 
@@ -56,8 +57,8 @@ def work(task: Task) -> str:
         n_fake=task.sampling.n_fake,
         rng=rng,
     )
-    settings = _face_settings(task.faces)
-    detector = None if task.faces.crop == "whole" else _detector(task.faces, task.device)
+    settings = face_settings(task.faces)
+    detector = None if task.faces.crop == "whole" else wanted_detector(task.faces, task.device)
     if (changed := _changed(task)) is not None:
         found = [FaceRow(frame_index=int(index), status="failed", reason=changed) for index in indices]
     else:

@@ -1,70 +1,128 @@
-"""Stage ``importance``: accuracy of a forest trained on each W+ channel alone (LatentForensics, figure 5)."""
+"""Stage ``importance``: how much each W+ channel tells, alone and within a model of all, and where it acts."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from classifiers.importance import ImportanceRow, ImportanceSettings, channel_importance
+from classifiers.importance import ImportanceMetric, ImportanceRow, ImportanceSettings, channel_importance
+from classifiers.importance_joint import permutation_importance
 from classifiers.splits import SplitError
-from pipeline import tables
+from pipeline import channel_parts, channel_rows, tables
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import bar
 from pipeline.stages import features
 from pipeline.stages.common import Run, Stage
+from pipeline.stages.features import Features
 
 STAGE = Stage(
     "importance",
-    sections=("seed", "spaces", "profile", "importance"),
+    sections=("seed", "spaces", "device", "profile", "weights", "invert.generator", "importance"),
     inputs=("faces", "wplus"),
 )
+JOINT_METRIC: ImportanceMetric = "roc_auc"  # a ranking moves before any answer crosses 0.5
+JOINT_BOOT = 300
+TABLES = ("importance", "channel_groups", "agreement", "channel_effects")
+Rows = dict[str, list[dict[str, Any]]]
 log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``importance`` table and the data behind its plot."""
+    """Write ``importance``, ``channel_groups``, ``agreement``, ``channel_effects`` and the data behind a plot."""
     current = STAGE.run(params, paths)
-    rows: list[dict[str, object]] = []
+    rows: Rows = {name: [] for name in TABLES}
     reason: str | None = None
     try:
-        method = f"rf-alone-{current.params.importance.metric}"
-        for found in _measure(current, paths):
-            numbers = {
-                n: getattr(found, n) for n in ("channel", "value", "ci_low", "ci_high", "null_value", "n_repeats")
-            }
-            rows.append({"space": "wplus", "method": method} | numbers)
+        inside, codes = _codes(current, paths)
+        rows |= _measure(current, inside, codes)
+        rows["channel_effects"] = _effects(current, inside, codes)
     except SplitError as error:
         reason = str(error)
         log.warning("importance: not measured: %s", reason)
-    tables.write_rows(rows, paths.table("importance"), name="importance", meta=current.meta(reason=reason))
+    no_effects = reason or "importance.n_effect_faces is 0 in this profile"
+    for name in TABLES:
+        why = no_effects if name == "channel_effects" and not rows[name] else reason
+        tables.write_rows(rows[name], paths.table(name), name=name, meta=current.meta(reason=why))
     paths.plots.mkdir(parents=True, exist_ok=True)
-    tables.read_pandas(paths.table("importance"), "importance").to_csv(paths.plots / "importance.csv", index=False)
-    log.info("importance: %d channels", len(rows))
+    written = tables.read_pandas(paths.table("importance"), "importance")
+    alone = written[written["method"].str.startswith("rf-alone-")]  # `dvc plots` draws one curve of a file
+    alone.to_csv(paths.plots / "importance.csv", index=False)
+    log.info("importance: %d channels by %d methods", written["channel"].nunique(), written["method"].nunique())
 
 
-def _measure(current: Run, paths: Paths) -> Iterator[ImportanceRow]:
-    """Accuracy of each channel; SplitError where the material does not allow it."""
+def _codes(current: Run, paths: Paths) -> tuple[Features, NDArray[np.float32]]:
+    """Labelled codes as [n, n_channels, w_dim]; SplitError where there are none."""
     if "wplus" not in current.params.spaces:
         raise SplitError("'wplus' is not among the spaces in params.yaml")
-    effort = current.params.effort("importance")
     inside = features.labelled(features.load(paths, "wplus"))
     if inside.faces.empty:
         raise SplitError("no face has a label")
     n_channels = int(tables.read(paths.table("wplus"), "wplus", columns=["n_channels"]).column(0)[0].as_py())
-    measured = channel_importance(
-        inside.vectors.reshape(len(inside.faces), n_channels, -1),
-        inside.faces["label"].to_numpy(dtype=np.int64),
-        inside.faces["source_group"].tolist(),
-        videos=inside.faces["video_id"].tolist(),
-        settings=ImportanceSettings(
-            metric=current.params.importance.metric,
-            n_trees=effort.n_trees,
-            n_repeats=effort.n_repeats,
-            seed=current.params.seed,
-            n_jobs=-1,
-        ),
+    return inside, inside.vectors.reshape(len(inside.faces), n_channels, -1)
+
+
+def _measure(current: Run, inside: Features, codes: NDArray[np.float32]) -> Rows:
+    """Every measure of the channels and of the parts they make."""
+    effort, metric = current.params.effort("importance"), current.params.importance.metric
+    y, groups = inside.faces["label"].to_numpy(dtype=np.int64), inside.faces["source_group"].tolist()
+    parts = channel_parts.parts(codes.shape[1])
+    single = [[c] for c in range(codes.shape[1])]
+    base = ImportanceSettings(
+        metric=metric,
+        profile=current.params.profile,
+        n_trees=effort.n_trees,
+        n_repeats=effort.n_repeats,
+        seed=current.params.seed,
+        n_jobs=-1,
     )
-    return bar(measured, total=n_channels, what="importance", unit="channel")
+    alone: dict[str, list[ImportanceRow]] = {}
+    of_parts: dict[str, list[ImportanceRow]] = {}
+    for model in effort.models:
+        settings = replace(base, model=model, device="cpu" if model == "rf" else current.device)
+        wanted = [*single, *(parts.values() if effort.parts_alone else [])]
+        found = channel_importance(
+            codes, y, groups, videos=inside.faces["video_id"].tolist(), settings=settings, parts=wanted
+        )
+        rows = list(bar(found, total=len(wanted), what=f"importance {model}", unit="channel"))
+        alone[f"{model}-alone-{metric}"] = rows[: len(single)]
+        if effort.parts_alone:
+            of_parts[f"{model}-alone-{metric}"] = rows[len(single) :]
+    if effort.n_permutations:
+        settings = replace(base, metric=JOINT_METRIC, n_boot=JOINT_BOOT)
+        wanted = [*single, *parts.values()]
+        rows = permutation_importance(
+            codes, y, groups, parts=wanted, n_permutations=effort.n_permutations, settings=settings
+        )
+        alone[f"rf-permuted-{JOINT_METRIC}"] = rows[: len(single)]
+        of_parts[f"rf-permuted-{JOINT_METRIC}"] = rows[len(single) :]
+    return {
+        "importance": channel_rows.channel_rows(alone),
+        "channel_groups": channel_rows.part_rows(of_parts, parts),
+        "agreement": channel_rows.agreement_rows(alone, n_groups=len(set(groups))),
+    }
+
+
+def _effects(current: Run, inside: Features, codes: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """Where each channel acts, for faces spread over the source groups."""
+    n_faces = current.params.effort("importance").n_effect_faces
+    if not n_faces:
+        return []
+    from pipeline import effects  # loads the inversion's networks
+
+    first = inside.faces.sort_values("face_id").drop_duplicates("source_group").index.to_numpy()
+    chosen = np.random.default_rng(current.params.seed).permutation(first)[:n_faces]
+    made = effects.effect_rows(
+        codes[chosen],
+        inside.faces["face_id"].iloc[chosen].tolist(),
+        inside.feature_id,
+        generator=current.params.one("invert.generator"),
+        device=current.device,
+        allow_noncommercial=current.params.weights.allow_noncommercial,
+        seed=current.params.seed,
+    )
+    return list(bar(made, total=len(chosen) * codes.shape[1], what="channel effects", unit="channel"))

@@ -19,8 +19,8 @@ STAGE = Stage(
     sections=("seed", "device", "profile", "data", "weights"),
     inputs=(
         "videos", "faces", "splits", "wplus", "reconstructions", "embeddings", "codes",
-        "decoded", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort", "importance",
-        "learning", "map", "clusters",
+        "decoded", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort", "attributes", "slices",
+        "shortcuts", "importance", "channel_groups", "agreement", "channel_effects", "learning", "map", "clusters",
     ),
 )  # fmt: skip
 log = logging.getLogger("latentforensics")

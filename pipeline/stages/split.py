@@ -1,64 +1,106 @@
-"""Stage ``split``: connected footage stands on one side."""
+"""Stage ``split``: connected footage stands on one side, and what leaks is found before anything is trained."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import shutil
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
+from numpy.typing import NDArray
 
-from classifiers.splits import SplitError, check_leaks, grouped_folds, three_way_split
-from pipeline import tables
+from classifiers.splits import SplitError
+from classifiers.splits_units import join_groups
+from pipeline import leak_check, tables
+from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.stages.common import Stage
+from pipeline.split_protocols import Dealt, deal, people, units
+from pipeline.stages.common import Run, Stage
 
-STAGE = Stage("split", sections=("seed", "split"), inputs=("faces",))
+STAGE = Stage("split", sections=("seed", "split"), inputs=("videos", "faces", "wplus"))
 UNUSED, NO_FOLD = "unused", -1
 log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``splits`` table: a three-way split and, apart from it, folds; what cannot be made has a reason."""
+    """Write the ``splits`` and ``leaks`` tables; what cannot be made has a reason, what leaks stops the run."""
     current = STAGE.run(params, paths)
-    settings, seed = current.params.split, current.params.seed
-    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["video_id", "label", "source_group", "status"])
-    usable = faces[(faces["status"] == "ok") & faces["label"].notna()]
-    videos = usable.drop_duplicates("video_id").sort_values("video_id").reset_index(drop=True)
-    groups, labels = videos["source_group"].to_numpy(), videos["label"].to_numpy(dtype=np.int64)
-    split, no_split = _deal(lambda: three_way_split(groups, labels, fractions=settings.fractions, seed=seed), groups)
-    fold, no_fold = _deal(lambda: grouped_folds(groups, labels, n_folds=settings.n_folds, seed=seed), groups)
-    reason = " ".join(r for r in (no_split, no_fold) if r) or None
-    rows = [
-        {
-            "video_id": video,
-            "source_group": group,
-            "split": UNUSED if split is None else split[i],
-            "fold": NO_FOLD if fold is None else int(fold[i]),
-            "reason": reason,
-        }
-        for i, (video, group) in enumerate(zip(videos["video_id"], groups, strict=True))
-    ]
-    meta = current.meta(reason=reason, no_split=no_split, no_fold=no_fold)
-    tables.write_rows(rows, paths.table("splits"), name="splits", meta=meta)
-    made = "none" if split is None else ", ".join(f"{n} {name}" for name, n in zip(*_count(split), strict=True))
-    n_folds = 0 if fold is None else int(fold.max()) + 1
-    log.info("split: %d videos of %d groups; split: %s; folds: %d", len(videos), len(set(groups)), made, n_folds)
-
-
-def _deal(deal: Callable[[], npt.NDArray[Any]], groups: npt.NDArray[Any]) -> tuple[npt.NDArray[Any] | None, str | None]:
-    """Sides of the videos, checked for leaks, or None and why there are none."""
+    settings = current.params.split
+    videos = _videos(paths)
+    alike = _leaks(current, paths, videos)
     try:
-        sides = deal()
+        unit = units(videos, settings, paths)
+        if settings.leaks == "join" and alike:
+            unit = _joined(videos, unit, alike)
+        dealt = deal(videos, unit, settings, seed=current.params.seed)
     except SplitError as error:
-        log.warning("split: %s", error)
-        return None, str(error)
-    check_leaks(groups, sides)
-    return sides, None
+        dealt = Dealt(videos["source_group"].to_numpy(dtype=object), None, None, str(error), str(error))
+    _write(current, paths, videos, dealt)
 
 
-def _count(values: npt.NDArray[Any]) -> tuple[list[str], list[int]]:
-    names, counts = np.unique(values, return_counts=True)
+def _videos(paths: Paths) -> pd.DataFrame:
+    """Labelled videos with a usable face, and what is known of them."""
+    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["video_id", "label", "source_group", "status"])
+    usable = faces[(faces["status"] == "ok") & faces["label"].notna()].drop(columns="status")
+    columns = ["video_id", "rel_path", "dataset", "method", "compression", "identity"]
+    known = tables.read_pandas(paths.table("videos"), "videos", columns=columns)
+    found = usable.drop_duplicates("video_id").merge(known, on="video_id", how="left").sort_values("video_id")
+    named = pd.Series(people(found["identity"]), index=found.index, dtype=object)
+    return found.assign(people=named).reset_index(drop=True)
+
+
+def _leaks(current: Run, paths: Paths, videos: pd.DataFrame) -> list[dict[str, Any]]:
+    """Write ``leaks``; UserError where footage leaks and ``split.leaks`` says stop."""
+    settings = current.params.split
+    alike = leak_check.footage_pairs(paths, videos, above=settings.alike_above)
+    shared = leak_check.identity_pairs(videos) if settings.by != "identity" else []
+    tables.write_rows([*alike, *shared], paths.table("leaks"), name="leaks", meta=current.meta())
+    if shared:
+        log.warning("split: %s", leak_check.identity_sentence(shared))
+    if alike and settings.leaks == "stop":
+        shutil.rmtree(paths.table("splits"), ignore_errors=True)  # nothing may be trained on an older deal
+        raise UserError(f"split: {leak_check.footage_sentence(alike)}: {leak_check.REMEDY}")
+    if alike:
+        done = "they are kept on one side" if settings.leaks == "join" else "results will be too good"
+        log.warning("split: %s; %s", leak_check.footage_sentence(alike), done)
+    return alike
+
+
+def _joined(videos: pd.DataFrame, unit: NDArray[np.object_], alike: list[dict[str, Any]]) -> NDArray[np.object_]:
+    """Units joined where their footage looks alike."""
+    keys: dict[str, list[str]] = {video: [] for video in videos["video_id"]}
+    for i, pair in enumerate(alike):
+        for side in ("first_video", "second_video"):
+            keys[pair[side]].append(f"pair {i}")
+    return join_groups(unit, list(keys.values()))
+
+
+def _write(current: Run, paths: Paths, videos: pd.DataFrame, dealt: Dealt) -> None:
+    n = len(videos)
+    split = np.full(n, UNUSED, dtype=object) if dealt.split is None else dealt.split
+    fold = np.full(n, NO_FOLD) if dealt.fold is None else dealt.fold
+    reason = " ".join(dict.fromkeys(r for r in (dealt.no_split, dealt.no_fold) if r)) or None
+    for why in dict.fromkeys(r for r in (dealt.no_split, dealt.no_fold, dealt.note) if r):
+        log.warning("split: %s", why)
+    rows = [
+        {"video_id": v, "source_group": g, "unit": str(u), "split": str(s), "fold": int(f), "reason": reason}
+        for v, g, u, s, f in zip(videos["video_id"], videos["source_group"], dealt.unit, split, fold, strict=True)
+    ]
+    meta = current.meta(
+        reason=reason,
+        no_split=dealt.no_split,
+        no_fold=dealt.no_fold,
+        protocol={"by": current.params.split.by, "fold_tests": list(dealt.domains), "note": dealt.note},
+    )
+    tables.write_rows(rows, paths.table("splits"), name="splits", meta=meta)
+    sides = "none" if dealt.split is None else ", ".join(f"{n} {s}" for s, n in zip(*_count(split), strict=True))
+    n_folds = int(fold.max()) + 1 if n else 0
+    n_groups, n_units = videos["source_group"].nunique(), len(set(dealt.unit))
+    log.info("split: %d videos of %d groups in %d units; split: %s; folds: %d", n, n_groups, n_units, sides, n_folds)
+
+
+def _count(values: NDArray[Any]) -> tuple[list[str], list[int]]:
+    names, counts = np.unique(values.astype(str), return_counts=True)
     return names.tolist(), counts.tolist()

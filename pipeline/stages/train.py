@@ -108,8 +108,12 @@ def _train_one(
         return rows[balanced_rows(labels[rows], videos[rows], seed=settings.seed)] if equal else rows
 
     if settings.train.protocol == "cv":
+        # Folds that leave a domain out leave videos out too (fold -1): they are neither judged nor trained on.
+        judged = placed["fold"].to_numpy() >= 0
+        inside, placed, labels, groups = inside.subset(judged), placed[judged], labels[judged], groups[judged]
+        videos = videos[judged]
         raw = np.empty(len(labels))
-        fold = placed["fold"]
+        fold = placed["fold"].to_numpy()
         for part in cross_validate(inside.vectors, labels, groups, fold, model_factory=factory, choose_rows=choose):
             raw[part.rows] = part.p_fake
         split = np.full(len(labels), "cv", dtype=object)

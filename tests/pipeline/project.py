@@ -19,12 +19,17 @@ SAMPLE = REPOSITORY / "pipeline" / "ingest" / "sample_data"
 
 SMALL: dict[str, Any] = {
     "data": {"source": "folder", "root": "case"},
-    "split": {"fractions": [0.5, 0.5, 0.0], "n_folds": 2},
+    "split.fractions": [0.5, 0.5, 0.0],
+    "split.n_folds": 2,
+    "split.leaks": "warn",  # the clips lie in real/ and fake/ without a word on which belong together
+    "slices.n_boot": 100,
     "invert.batch_size": 2,
     "invert.quick": {"effort": "fast", "steps": 1},
     "train.models": ["logistic", "rf"],
     "evaluate.n_boot": 100,
-    "importance.quick": {"n_trees": 5, "n_repeats": 1},
+    "importance.quick.n_trees": 5,
+    "importance.quick.n_repeats": 1,
+    "importance.quick.n_permutations": 1,
     "map": {"methods": ["pca"], "dims": [2, 3], "pca_dims": 5, "perplexity": 2, "n_neighbors": 2, "min_dist": 0.1},
     "cluster.min_cluster_size": 2,
 }

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
-from pipeline.dictionary import DOCS, tables_page
+from pipeline.dictionary import DOCS, predict_page, tables_page
 from pipeline.params import Params
 from tests.conftest import REPOSITORY
 
 
 def test_the_table_dictionary_is_the_one_the_code_would_write() -> None:
     assert (DOCS / "tables.md").read_text(encoding="utf-8") == tables_page(), "run `make docs`"
+
+
+def test_the_fields_of_predictions_are_the_ones_the_code_would_write() -> None:
+    assert (DOCS / "predict-json.md").read_text(encoding="utf-8") == predict_page(), "run `make docs`"
 
 
 def test_every_section_of_the_settings_is_explained() -> None:

@@ -51,6 +51,9 @@ def test_the_shipped_settings_are_valid() -> None:
         (("invert", "poor_above"), {"auto": 0.4}, "invert.poor_above"),
         (("invert", "poor_above"), {"stlpips-alex": 0}, "invert.poor_above.stlpips-alex"),
         (("evaluate", "n_study_faces"), 1, "evaluate.n_study_faces"),
+        (("split", "leaks"), "ignore", "split.leaks"),
+        (("split", "by"), "colour", "split.by"),
+        (("slices", "classifiers"), "some", "slices.classifiers"),
     ],
 )
 def test_a_wrong_setting_is_named(

@@ -57,11 +57,8 @@ def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str,
         {"face_id": "none", "video_id": "v000", "frame_index": 99, "track_id": -1, "source_group": "g00",
          "status": "no_face", "reason": "no face found"}
     )  # fmt: skip
-    return (
-        out
-        | _scores(out, rng)
-        | {"importance": _importance(rng), "learning": learning(), "study": _study(), "effort": _effort()}
-    )
+    measured = {"importance": _importance(rng), "learning": learning(), "study": _study(), "effort": _effort()}
+    return out | _scores(out, rng) | measured | _evidence(out)
 
 
 def _add_face(
@@ -181,6 +178,41 @@ def _effort() -> Rows:
          "n_left": step // 5}
         for step in (0, 5, 10, 20)
     ]  # fmt: skip
+
+
+def _evidence(out: dict[str, Rows]) -> dict[str, Rows]:
+    """Slices of which one is failed, a shortcut, and what is known of channels beyond their accuracy."""
+    faces = [row["face_id"] for row in out["faces"] if row["status"] == "ok"]
+    slices = [
+        {"space": space, "model": model, "attribute": attribute, "slice": name, "measure": measure, "value": value,
+         "ci_low": value - 0.1, "ci_high": value + 0.1, "rest": 0.2, "difference": value - 0.2,
+         "diff_low": value - 0.3, "diff_high": value - 0.1, "p_value": p, "p_holm": p, "n_faces": 18, "n_groups": 6,
+         "exemplars": faces[:3] if measure == "error_rate" else None}
+        for space, model in SPACE_MODELS
+        for attribute, name, value, p in (("skin_tone", "dark", 0.5, 0.01), ("blur", HOSTILE, 0.2, 0.9))
+        for measure in ("error_rate", "balanced_accuracy")
+    ]  # fmt: skip
+    coverage = {"space": "faces", "model": "detector", "attribute": "method", "slice": HOSTILE, "measure": "coverage"}
+    slices.append(coverage | {"value": 0.9, "n_faces": 36, "n_groups": 6})
+    shortcuts = [
+        {"feature": name, "roc_auc": auc, "ci_low": auc - 0.1, "ci_high": 1.0, "p_value": p, "p_holm": p,
+         "flagged": p < 0.05, "n_videos": 12, "n_groups": 6}
+        for name, auc, p in (("top left corner", 0.97, 0.001), ("length", 0.5, 1.0))
+    ]  # fmt: skip
+    method = "rf-permuted-roc_auc"
+    parts = [
+        {"space": "wplus", "method": method, "part": part, "channels": channels, "value": 0.1, "null_value": 0.0,
+         "n_repeats": 3}
+        for part, channels in (("coarse", [0, 1, 2]), ("middle", [3]))
+    ]  # fmt: skip
+    agreement = [{"kind": "seeds", "first": method, "second": method, "spearman": 0.4, "n_pairs": 3}]
+    effects = [
+        {"face_id": faces[0], "inverter_id": INVERTER, "channel": c, "mean_change": 0.1, "inner_share": 0.3,
+         "change_map": np.linspace(0, 0.2, 64).tolist()}
+        for c in range(4)
+    ]  # fmt: skip
+    return {"slices": slices, "shortcuts": shortcuts, "channel_groups": parts, "agreement": agreement,
+            "channel_effects": effects}  # fmt: skip
 
 
 def fill(root: Path, *, without: Sequence[str] = (), empty: Sequence[str] = (), **options: Any) -> dict[str, Rows]:

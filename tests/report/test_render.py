@@ -65,6 +65,7 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
     assert set(drawn) == {
         "quality", "effort", "metrics-video", "metrics-frame", "best-model", "curves",
         "importance-wplus-rf-alone-balanced-accuracy",
+        "slices", "channel-effects",
         "map-efficientnet-tsne2-perp30",
     }  # fmt: skip
     page = render(data, drawn)
@@ -83,6 +84,10 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
         "optimistic",
         "Cluster 0",
         "Only 6 independent",
+        "2 slices of 4 compared are shown to be failed",
+        "skin tone (ITA): dark",
+        "Labels can be told without looking at the face, from: top left corner (ROC-AUC 0.97)",
+        "Fall of ROC-AUC, channel permuted",
     ):
         assert words in parsed.text, words
     assert not re.search(r"url\(|@import", page)
