@@ -58,6 +58,7 @@ BENCHMARKS = {
     "coverage": "coverage",
     "head": "head",
     "invert": "invert",
+    "learning": "learning",
     "pca": "pca",
     "pipeline": "run_pipeline",
     "spaces": "spaces",
