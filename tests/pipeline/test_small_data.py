@@ -34,12 +34,12 @@ SETTINGS = {
 
 
 def make(folder: Path, *, seed: int = 0, n_groups: int = 10, prefix: str = "", **changes: object) -> Paths:
-    """A project whose ``faces`` table is filled and nothing else."""
-    rows = material.rows_of(n_groups=n_groups, n_frames=1, seed=seed)["faces"]
-    for row in rows:
-        for name in ("face_id", "video_id", "source_group"):
-            row[name] = prefix + row[name]
-    material.write(folder, "faces", rows)
+    """A project whose tables ``videos`` and ``faces`` are filled and nothing else."""
+    made = material.rows_of(n_groups=n_groups, n_frames=1, seed=seed)
+    for table in ("videos", "faces"):
+        for row in made[table]:
+            row |= {name: prefix + row[name] for name in ("face_id", "video_id", "source_group") if name in row}
+        material.write(folder, table, made[table])
     project.write_params(folder, SETTINGS | changes)
     return Paths(folder)
 

@@ -30,7 +30,7 @@ from tests.inversion.stylegan2_toy import Toy, nvidia_tensors, write_nvidia_pick
 from tests.pipeline import project
 
 NAME = "stylegan2-ffhq-256"
-TOY = Toy(256, 2048, 8, seed=3)
+TOY = Toy(256, 2048, 8, w_dim=512, seed=3)
 #: Of the size e4e gives codes for: 18 channels of 512.
 LARGE = Toy(1024, 2048, 4, w_dim=512, seed=4)
 SETTINGS = {"spaces": ["wplus"], "invert.generator": NAME, "invert.precision": "fp32", "sampling.n": 1}
@@ -89,7 +89,7 @@ def test_stored_images_are_the_networks_own_of_the_stored_codes(done: Paths) -> 
 
 def test_later_stages_take_any_number_of_channels(done: Paths) -> None:
     importance = tables.read_pandas(done.table("importance"), "importance")
-    assert sorted(importance["channel"]) == list(range(14))
+    assert sorted(set(importance["channel"])) == list(range(14))
     assert tables.read(done.table("map"), "map").num_rows
     assert set(tables.read_pandas(done.table("predictions"), "predictions")["space"]) == {"wplus"}
     assert done.report_html.is_file()
