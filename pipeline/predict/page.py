@@ -135,7 +135,7 @@ def _time_section(result: Result, video: Video) -> Section:
 
 def _frames_section(result: Result, pictures: Pictures) -> Section:
     title = f"Face, reconstruction, |difference| × {DIFFERENCE_GAIN}"
-    intro = "The frames of the highest and the lowest P(fake)."
+    intro = "The highest and the lowest P(fake) of the faces that decide and of the most suspicious one."
     if pictures.why_no_reconstruction:
         title = "Faces"
     else:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pipeline.predict.result import Frame, Track
 from pipeline.predict.scoring import Band
-from pipeline.report.palette import FAKE, MATPLOTLIB_MARKERS, MUTED, category_style
+from pipeline.report.palette import FAKE, GRID, MATPLOTLIB_MARKERS, MUTED, category_style
 from pipeline.report.plot_style import new_axes, styled
 
 MAX_TRACKS = 8
@@ -19,12 +19,12 @@ def timeline(frames: Sequence[Frame], tracks: Sequence[Track], *, band: Band, du
     """Draw the judged frames of the longest tracks (8 at most); suspicious seconds are shaded."""
     figure, (ax,) = new_axes(9.6, 2.9)
     shown = sorted(tracks, key=lambda t: (-t.n_judged, t.track_id))[:MAX_TRACKS]
-    ax.axhspan(*band, color="#f0a000", alpha=0.15, lw=0, label="no verdict")
+    ax.axhspan(*band, color=GRID, alpha=0.8, lw=0, label="no verdict")
     marked = False
     for track in shown:
         for span in track.suspicious_s:
             name = None if marked else "suspicious"
-            ax.axvspan(span.start_s, span.end_s, color=FAKE, alpha=0.13, lw=0, label=name)
+            ax.axvspan(span.start_s, span.end_s, color=FAKE, alpha=0.22, lw=0, label=name)
             marked = True
     for track in sorted(shown, key=lambda t: t.track_id):
         own = [f for f in frames if f.track_id == track.track_id and f.p_fake is not None and f.time_s is not None]
