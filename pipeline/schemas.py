@@ -559,37 +559,6 @@ IMPORTANCE = Table(
     ),
 )
 
-LEARNING = Table(
-    "learning",
-    "reports",
-    "Learning curves: metrics against the number of source groups trained on, measured on groups that never train.",
-    ("space", "model", "level", "metric", "n_groups"),
-    ("space", "model", "level", "metric", "n_groups"),
-    (
-        Column("space", _STR, "feature space", allowed=SPACES),
-        Column("model", _STR, "classifier"),
-        Column("level", _STR, "whether frames or videos are judged", allowed=("frame", "video")),
-        Column("metric", _STR, "roc_auc or log_loss", allowed=("roc_auc", "log_loss")),
-        Column("n_groups", _I32, "source groups trained on", low=1),
-        Column("value", _F64, "mean over draws of training groups", nullable=True),
-        Column(
-            "ci_low", _F64, "lower end of the 95 % interval of one draw: training and measured groups", nullable=True
-        ),
-        Column("ci_high", _F64, "upper end of the interval", nullable=True),
-        Column("sd_draws", _F64, "standard deviation over draws, on all measured groups", nullable=True, low=0),
-        Column(
-            "gain", _F64, "change since the next smaller number of groups, paired; empty at the first", nullable=True
-        ),
-        Column("gain_low", _F64, "lower end of its 95 % interval", nullable=True),
-        Column("gain_high", _F64, "upper end of the interval", nullable=True),
-        Column("n_draws", _I32, "nested draws of training groups", low=1),
-        Column("n_train_items", _F64, "faces trained on, mean over draws; self-blended ones not counted", low=1),
-        Column("n_groups_measured", _I32, "source groups measured", low=1),
-        Column("n_items_measured", _I32, "frames or videos measured", low=1),
-        Column("reason", _STR, "what limits the interval", nullable=True),
-    ),
-)
-
 CHANNEL_GROUPS = Table(
     "channel_groups",
     "reports",
@@ -640,6 +609,37 @@ CHANNEL_EFFECTS = Table(
         Column("mean_change", _F64, "mean absolute change on the [-1, 1] scale, by +-1 standard deviation of W", low=0),
         Column("inner_share", _F64, "share of the change that lies in the image's inner half", low=0, high=1),
         Column("change_map", _VECTOR, "mean absolute change per cell, row after row of a square"),
+    ),
+)
+
+LEARNING = Table(
+    "learning",
+    "reports",
+    "Learning curves: metrics against the number of source groups trained on, measured on groups that never train.",
+    ("space", "model", "level", "metric", "n_groups"),
+    ("space", "model", "level", "metric", "n_groups"),
+    (
+        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("model", _STR, "classifier"),
+        Column("level", _STR, "whether frames or videos are judged", allowed=("frame", "video")),
+        Column("metric", _STR, "roc_auc or log_loss", allowed=("roc_auc", "log_loss")),
+        Column("n_groups", _I32, "source groups trained on", low=1),
+        Column("value", _F64, "mean over draws of training groups", nullable=True),
+        Column(
+            "ci_low", _F64, "lower end of the 95 % interval of one draw: training and measured groups", nullable=True
+        ),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("sd_draws", _F64, "standard deviation over draws, on all measured groups", nullable=True, low=0),
+        Column(
+            "gain", _F64, "change since the next smaller number of groups, paired; empty at the first", nullable=True
+        ),
+        Column("gain_low", _F64, "lower end of its 95 % interval", nullable=True),
+        Column("gain_high", _F64, "upper end of the interval", nullable=True),
+        Column("n_draws", _I32, "nested draws of training groups", low=1),
+        Column("n_train_items", _F64, "faces trained on, mean over draws; self-blended ones not counted", low=1),
+        Column("n_groups_measured", _I32, "source groups measured", low=1),
+        Column("n_items_measured", _I32, "frames or videos measured", low=1),
+        Column("reason", _STR, "what limits the interval", nullable=True),
     ),
 )
 

@@ -54,10 +54,10 @@ class Part:
         ValueError
             A vector that is no whole number of channels, or a channel it does not have.
         """
-        if self.base == "wplus" and n_dims % W_DIM:
-            raise ValueError(f"a W+ code has {W_DIM} numbers per channel, so {n_dims} are no whole number of channels")
         if not self.wanted:
             return None
+        if n_dims % W_DIM:
+            raise ValueError(f"a W+ code has {W_DIM} numbers per channel, so {n_dims} are no whole number of channels")
         n_channels = n_dims // W_DIM
         channels = sorted({c for item in self.wanted for c in _channels(item, n_channels)})
         if not channels or channels[-1] >= n_channels:

@@ -116,13 +116,13 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
         out["effort"] = study_plots.effort_figure(effort)
     if metrics is not None:
         out |= _score_figures(data, metrics)
-    if (learning := data.get("learning")) is not None:
-        out["learning"] = learning_plots.learning_figure(learning)
     slices, effects = data.get("slices"), data.get("channel_effects")
     if slices is not None and len(rows := slices_plot.drawable(slices)):
         out["slices"] = slices_plot.slices_figure(rows)
     if effects is not None:
         out["channel-effects"] = slices_plot.effects_figure(effects)
+    if (learning := data.get("learning")) is not None:
+        out["learning"] = learning_plots.learning_figure(learning)
     for name, _, _, part in importance_parts(data):
         out[name] = plots.importance_figure(part)
     for name, _, _, points in map_parts(data):
@@ -133,11 +133,10 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
 def figures(data: ReportInput) -> dict[str, bytes]:
     """Every figure the tables allow, as PNG.
 
-    Returns
-    -------
-    dict
-        Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
-        ``slices``, ``channel-effects``, ``learning``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose
-        table is missing is left out; the page says why.
+        Returns
+        -------
+        dict
+            Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
+    from pipeline.report import curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

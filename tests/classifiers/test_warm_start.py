@@ -8,10 +8,10 @@ from scipy.optimize import minimize
 
 from classifiers.augment import ExtraItems, with_extra
 from classifiers.crossval import cross_validate
+from classifiers.linear_start import Solution, solve_from
 from classifiers.metrics import Scores
 from classifiers.models import make_model, model_factory
 from classifiers.persist import load_model, save_model
-from classifiers.prior import Solution, solve_from
 from classifiers.splits import grouped_folds
 from classifiers.warm_start import warm_started
 from tests.classifiers.helpers import blobs

@@ -24,7 +24,9 @@ from tests.report import material
 SETTINGS = {
     "spaces": ["efficientnet"],
     "train.models": ["logistic"],
-    "split": {"fractions": [0.5, 0.5, 0.0], "n_folds": 2},
+    "split.fractions": [0.5, 0.5, 0.0],
+    "split.n_folds": 2,
+    "split.leaks": "warn",
     "faces.crop": "whole",
     "embed.features": "logits",
     "learning.quick": {"sizes": [4, 6], "n_draws": 2},
