@@ -89,7 +89,7 @@ def test_blends_have_vectors_of_their_own_and_are_in_no_other_table(done: Paths)
     blended = set(ids(done, "blended"))
     assert not blended & set(ids(done, "embeddings"))
     assert not blended & set(ids(done, "predictions", "id"))
-    assert len(ids(done, "predictions", "id")) == 2 * 20  # each face and each video once
+    assert len(ids(done, "predictions", "id")) == 3 * 20  # each face, track and video once
 
 
 def test_blends_train_the_model(done: Paths, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_warm_start_that_would_flatter_or_does_not_fit_is_refused(done: Paths,
     paths = start_at(done, tmp_path / "maker", prefix="x")
     rows = tables.read_pandas(paths.table("embeddings"), "embeddings").assign(embedder_id="another")
     material.write(tmp_path / "maker", "embeddings", rows.to_dict("records"))
-    with pytest.raises(UserError, match="feature_id"):
+    with pytest.raises(UserError, match=r"the model reads vectors made by .*here they are made by another"):
         project.run(paths, "train")
 
 

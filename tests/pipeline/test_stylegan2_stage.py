@@ -30,7 +30,7 @@ from tests.inversion.stylegan2_toy import Toy, nvidia_tensors, write_nvidia_pick
 from tests.pipeline import project
 
 NAME = "stylegan2-ffhq-256"
-TOY = Toy(256, 2048, 8, w_dim=512, seed=3)
+TOY = Toy(256, 2048, 8, seed=3)
 #: Of the size e4e gives codes for: 18 channels of 512.
 LARGE = Toy(1024, 2048, 4, w_dim=512, seed=4)
 SETTINGS = {"spaces": ["wplus"], "invert.generator": NAME, "invert.precision": "fp32", "sampling.n": 1}
