@@ -88,7 +88,7 @@ def cross_validate(
     labels = check_labels(y, n=len(matrix))
     folds = np.asarray(fold, dtype=np.int64)
     weights = check_weights(sample_weight, n=len(matrix))
-    codes, _ = group_codes(groups, n=len(matrix))
+    codes, names = group_codes(groups, n=len(matrix))
     check_leaks(groups, folds)
     numbers = np.unique(folds)
     if len(numbers) < 2:
@@ -97,13 +97,15 @@ def cross_validate(
         if len(np.unique(labels[folds != k])) < 2:
             raise ValueError(f"Without fold {k} the training rows hold one class only: use fewer or other folds.")
     chosen = choose_rows or _all
-    return _folds(matrix, labels, codes, folds, weights, numbers.tolist(), model_factory, projector_factory, chosen)
+    return _folds(
+        matrix, labels, names[codes], folds, weights, numbers.tolist(), model_factory, projector_factory, chosen
+    )
 
 
 def _folds(
     X: Float32Array,
     y: IntArray,
-    codes: IntArray,
+    names: npt.NDArray[np.str_],
     folds: IntArray,
     weights: Float64Array,
     numbers: Sequence[int],
@@ -118,7 +120,7 @@ def _folds(
             projector = projector_factory(k)
             projector.fit(X_in)
             X_in = np.asarray(projector.transform(X_in), dtype=np.float32)
-        model = fit_given(model_factory(k), X_in, y[inside], groups=codes[inside], sample_weight=weights[inside])
+        model = fit_given(model_factory(k), X_in, y[inside], groups=names[inside], sample_weight=weights[inside])
         del X_in
         yield FoldResult(fold=k, rows=outside, p_fake=_predict(model, X, outside, projector), model=model)
 
@@ -161,7 +163,7 @@ def holdout(
     labels = check_labels(y, n=len(matrix))
     sides = np.asarray(split, dtype=np.str_)
     weights = check_weights(sample_weight, n=len(matrix))
-    codes, _ = group_codes(groups, n=len(matrix))
+    codes, names = group_codes(groups, n=len(matrix))
     check_leaks(groups, sides)
     strange = sorted(set(sides.tolist()) - set(SPLIT_NAMES))
     if strange:
@@ -170,5 +172,5 @@ def holdout(
     if not len(rows):
         raise ValueError(f"None of {len(sides)} rows stands in the split 'train'.")
     rows = (choose_rows or _all)(rows)
-    trained = fit_given(model, matrix[rows], labels[rows], groups=codes[rows], sample_weight=weights[rows])
+    trained = fit_given(model, matrix[rows], labels[rows], groups=names[codes[rows]], sample_weight=weights[rows])
     return HoldoutResult(model=trained, p_fake=_predict(trained, matrix, np.arange(len(matrix)), None))

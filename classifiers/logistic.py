@@ -28,6 +28,7 @@ from classifiers.checks import (
     group_codes,
     training_weights,
 )
+from classifiers.linear_start import LinearStart, Solution, solve_from
 from classifiers.rotation import Rotation
 from classifiers.scaling import Standardiser
 from classifiers.splits import grouped_folds, max_folds
@@ -70,6 +71,7 @@ class Logistic:
         self.scaler: Standardiser | None = None
         self.coef: Float32Array | None = None  # [d], on standardised features
         self.intercept = 0.0
+        self.start: LinearStart | None = None  # given by `warm_start`
 
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
@@ -96,20 +98,27 @@ class Logistic:
         _, names = group_codes(groups, n=len(matrix))
         sample = check_weights(sample_weight, n=len(matrix))
         weights = training_weights(labels, sample, balanced=self.settings.balanced)
-        self.scaler = Standardiser.fit(matrix, blocks=self.settings.blocks)
+        if self.start is not None:
+            check_features(matrix[:1], n_features=len(self.start.coef))
+        blocks = self.settings.blocks
+        self.scaler = Standardiser.fit(matrix, blocks=blocks) if self.start is None else self.start.scaler
         scaled = self.scaler.apply(matrix, out=matrix if in_place else None)
+        offset = None if self.start is None else (scaled @ self.start.coef).astype(np.float64)
         rotation = Rotation.of(scaled)
         Z = scaled if rotation is None else rotation.Z
-        C, report = self._choose_strength(Z, labels, weights, groups)
-        solution = _solve(Z, labels, weights, C=C)
-        coef = solution.coef_[0] if rotation is None else rotation.to_features(solution.coef_[0], scaled)
-        self.coef, self.intercept = coef.astype(np.float32), float(solution.intercept_[0])
+        C, report = self._choose_strength(Z, labels, weights, groups, offset)
+        solution = self._solve(Z, labels, weights, offset, C=C)
+        coef = solution.change if rotation is None else rotation.to_features(solution.change, scaled)
+        if self.start is not None:
+            coef = coef + self.start.coef
+            report["start"] = "the weights of another model"
+        self.coef, self.intercept = coef.astype(np.float32), solution.intercept
         self.n_features = matrix.shape[1]
         self.info = {
             **asdict(self.settings),
             **report,
             "C": C,
-            "converged": bool(solution.n_iter_[0] < MAX_ITERATIONS),
+            "converged": solution.converged,
             "n_train": len(matrix),
             "n_groups_train": len(names),
             "share_fake_train": float(labels.mean()),
@@ -117,7 +126,7 @@ class Logistic:
         return self
 
     def _choose_strength(
-        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups
+        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups, offset: Float64Array | None
     ) -> tuple[float, dict[str, Any]]:
         """The C with the least weighted log-loss on held-out groups; the smaller one of equals.
 
@@ -139,14 +148,38 @@ class Logistic:
             inner = np.where(outside, 0.0, weights)
             for c, C in enumerate(candidates):
                 # From strong to weak regularisation, each fit starts at the one before.
-                solution = _solve(Z, y, inner, C=C, start=solution)
-                losses[c] += _log_loss_sum(Z, y, np.where(outside, weights, 0.0), solution)
+                solution = self._solve(Z, y, inner, offset, C=C, start=solution)
+                logit = solution.logit(Z, offset)
+                losses[c] += float(np.where(outside, weights, 0.0) @ (np.logaddexp(0.0, logit) - y * logit))
         losses /= weights.sum()
         report = {
             "C_source": f"inner grouped {n_folds}-fold",
             "inner_log_loss": {f"{C:g}": float(v) for C, v in zip(candidates, losses, strict=True)},
         }
         return candidates[int(losses.argmin())], report
+
+    def _solve(
+        self,
+        Z: Float32Array,
+        y: IntArray,
+        weights: Float64Array,
+        offset: Float64Array | None,
+        *,
+        C: float,
+        start: Solution | None = None,
+    ) -> Solution:
+        """Weights for one C, from where another fit ended: scikit-learn's solver, or towards the given weights."""
+        if offset is not None:
+            assert self.start is not None
+            first = start or Solution(np.zeros(Z.shape[1]), self.start.intercept, converged=False)
+            return solve_from(Z, y, weights, offset, C=C, start=first)
+        model = LogisticRegression(C=C, max_iter=MAX_ITERATIONS, tol=GRADIENT_TOLERANCE, warm_start=True)
+        if start is not None:
+            model.coef_, model.intercept_ = start.change[None], np.array([start.intercept])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # recorded in `info`
+            model.fit(Z, y, sample_weight=weights)
+        return Solution(model.coef_[0], float(model.intercept_[0]), bool(model.n_iter_[0] < MAX_ITERATIONS))
 
     def predict_p_fake(self, X: npt.ArrayLike) -> Float64Array:
         """P(fake) float64 [n]; see ``Classifier.predict_p_fake``."""
@@ -174,18 +207,3 @@ class Logistic:
         """Take stored arrays of these shapes."""
         self.scaler = Standardiser(mean=arrays["scaler.mean"], scale=arrays["scaler.scale"])
         self.coef, self.intercept = arrays["coef"], float(arrays["intercept"][0])
-
-
-def _solve(
-    Z: Float32Array, y: IntArray, weights: Float64Array, *, C: float, start: LogisticRegression | None = None
-) -> LogisticRegression:
-    """Fit scikit-learn's L2 logistic regression, starting where another fit ended."""
-    model = start or LogisticRegression(max_iter=MAX_ITERATIONS, tol=GRADIENT_TOLERANCE, warm_start=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # recorded in `info`
-        return model.set_params(C=C).fit(Z, y, sample_weight=weights)
-
-
-def _log_loss_sum(Z: Float32Array, y: IntArray, weights: Float64Array, solution: LogisticRegression) -> float:
-    logit = solution.decision_function(Z).astype(np.float64)
-    return float(np.dot(weights, np.logaddexp(0.0, logit) - y * logit))

@@ -102,6 +102,7 @@ class Network:
         self.info: dict[str, Any] = {}
         self.scaler: Standardiser | None = None
         self.network: nn.Sequential | None = None
+        self.start: Network | None = None  # given by `warm_start`
 
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, groups: Groups, sample_weight: npt.ArrayLike | None = None
@@ -121,8 +122,14 @@ class Network:
         network = build_network(
             n_inputs, self.settings.hidden, dropout=self.settings.dropout, seed=self.seed, generator=generator
         ).to(self.device)
+        if self.start is not None:
+            assert self.start.network is not None
+            network.load_state_dict(self.start.network.state_dict())
         plan = self.settings.plan(n_epochs=n_epochs, seed=self.seed)
-        report = train(network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device)
+        warm = self.start is not None
+        report = train(
+            network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device, judge_start=warm
+        )
         if directions is not None:
             widen_first_layer(network, torch.from_numpy(directions).to(self.device))
         self.network = network.eval()
@@ -151,10 +158,16 @@ class Network:
 
     def _inputs(self, X: Float32Array, train_rows: IntArray) -> tuple[Inputs, Float32Array | None]:
         """What the first layer sees in training, and the directions [d, r] it was reduced to (None: all features)."""
-        scaler = Standardiser.fit(X, rows=train_rows, blocks=self.settings.blocks)
+        given = None if self.start is None else self.start.scaler
+        if self.start is not None:
+            check_features(X[:1], n_features=self.start.n_features)
+        scaler = given or Standardiser.fit(X, rows=train_rows, blocks=self.settings.blocks)
         self.scaler = scaler
         rotation = None
-        if self.settings.rotate and Rotation.pays(len(train_rows), X.shape[1]):  # asked first: big rows are not copied
+        # Given weights speak outside the span of a few rows too, so there is nothing to be left out.
+        if (
+            self.settings.rotate and given is None and Rotation.pays(len(train_rows), X.shape[1])
+        ):  # asked first: big rows are not copied
             scaled = X[train_rows]
             rotation = Rotation.of(scaler.apply(scaled, out=scaled))
         if rotation is None:

@@ -40,8 +40,11 @@ def train(
     *,
     plan: TrainingPlan,
     device: torch.device,
+    judge_start: bool = False,
 ) -> dict[str, Any]:
     """Train in place and leave the state with the least validation log-loss (the last one without ``val_rows``).
+
+    ``judge_start``: the state before the first epoch is a candidate too; for weights that were trained before.
 
     Returns
     -------
@@ -57,6 +60,9 @@ def train(
     n_passes = -(-plan.n_steps_min // -(-len(train_rows) // plan.batch_size))
     best_loss, best_epoch, best_state, train_loss = np.inf, 0, None, np.inf
     epoch = 0
+    if judge_start and len(val_rows):
+        best_loss = _log_loss(logits(network, inputs, val_rows, device), y[val_rows], weights[val_rows])
+        best_state = {k: v.detach().clone() for k, v in network.state_dict().items()}
     for epoch in range(1, plan.n_epochs + 1):
         for _ in range(n_passes):
             train_loss = _pass(network, inputs, y, weights, rng.permutation(train_rows), optimiser, plan, device)

@@ -37,6 +37,7 @@ log = logging.getLogger("latentforensics")
 STAGES = {
     "videos": ("pipeline.stages.videos", "Catalogue the material in data.root."),
     "faces": ("pipeline.stages.faces", "Find, track and align faces."),
+    "blend": ("pipeline.stages.blend", "Make self-blended fakes of genuine faces, to train on."),
     "invert": ("pipeline.stages.invert", "Invert faces into W+ codes."),
     "embed": ("pipeline.stages.embed", "Compute EfficientNet embeddings."),
     "split": ("pipeline.stages.split", "Look for leaks and put connected footage on one side of the split."),
@@ -44,6 +45,7 @@ STAGES = {
     "train": ("pipeline.stages.train", "Train every classifier on every space."),
     "evaluate": ("pipeline.stages.evaluate", "Measure, with group-bootstrap intervals."),
     "importance": ("pipeline.stages.importance", "Measure how much each W+ channel tells."),
+    "learning": ("pipeline.stages.learning", "Measure what more source groups would give."),
     "map": ("pipeline.stages.map", "Lay faces out on 2-D and 3-D maps."),
     "cluster": ("pipeline.stages.cluster", "Cluster faces with HDBSCAN."),
     "slices": ("pipeline.stages.slices", "Find who is failed, and shortcuts to the label."),
@@ -56,6 +58,7 @@ BENCHMARKS = {
     "coverage": "coverage",
     "head": "head",
     "invert": "invert",
+    "learning": "learning",
     "pca": "pca",
     "pipeline": "run_pipeline",
     "spaces": "spaces",

@@ -167,6 +167,12 @@ class VqVae(_Section):
     features: Literal["embedded", "onehot", "histogram", "indices"] = Field(alias="as")
 
 
+class Sbi(_Section):
+    """Self-blended images."""
+
+    n_per_real_face: int = Field(ge=0, le=100)
+
+
 class Codes(_Section):
     """Image to PCA and VQ-VAE-2 code."""
 
@@ -184,6 +190,7 @@ class Train(_Section):
     balance: Literal["auto", "weights", "frames", "none"]
     aggregate: Literal["mean", "median", "topk", "noisy_or"]
     uncertain_band: tuple[float, float]
+    warm_start: str | None
     calibration: Literal["none", "platt", "isotonic"]
 
     @field_validator("spaces")
@@ -239,6 +246,29 @@ class Importance(_Section):
     paper: ImportanceEffort
 
 
+class LearningEffort(_Section):
+    """Numbers of training groups, and nested draws of each."""
+
+    sizes: tuple[Annotated[int, Field(ge=4)], ...] = Field(min_length=1)
+    n_draws: int = Field(ge=1, le=100)
+
+    @field_validator("sizes")
+    @classmethod
+    def _rising(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if list(sizes) != sorted(set(sizes)):
+            raise ValueError("sizes must rise")
+        return sizes
+
+
+class Learning(_Section):
+    """Learning curves."""
+
+    model: Model
+    held_out: float = Field(gt=0, lt=1)
+    quick: LearningEffort
+    paper: LearningEffort
+
+
 class Map(_Section):
     """2-D and 3-D maps."""
 
@@ -271,6 +301,7 @@ class Params(_Section):
     data: Data
     sampling: Sampling
     faces: Faces
+    sbi: Sbi
     split: Split
     invert: Invert
     embed: Embed
@@ -279,6 +310,7 @@ class Params(_Section):
     evaluate: Evaluate
     slices: Slices
     importance: Importance
+    learning: Learning
     map: Map
     cluster: Cluster
 

@@ -5,7 +5,7 @@ Tables are written only through these declarations (`pipeline.tables`), and `doc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -136,6 +136,24 @@ FACES = Table(
         Column("image", pa.binary(), "aligned RGB face, PNG", nullable=True),
         _STATUS,
         _REASON,
+    ),
+)
+
+BLENDED = Table(
+    "blended",
+    "data",
+    "Self-blended images of genuine faces: extra fakes to train on. They are in no split, metric, map or cluster.",
+    ("face_id",),
+    ("parent_face_id", "k"),
+    (
+        _FACE,
+        Column("parent_face_id", _STR, "genuine face it was made from"),
+        Column("k", _I32, "number among the images made from that face, from 0", low=0),
+        Column("video_id", _STR, "video of the genuine face"),
+        _GROUP,
+        replace(_LABEL, nullable=False),
+        replace(_METHOD, nullable=False),
+        Column("image", pa.binary(), "RGB face as aligned as its parent, PNG"),
     ),
 )
 
@@ -294,6 +312,11 @@ DECODED = Table(
         Column("image", pa.binary(), "RGB image, PNG"),
     ),
 )
+
+_MADE = "Like `{}`, of the self-blended faces."
+WPLUS_BLENDED = replace(WPLUS, name="wplus_blended", meaning=_MADE.format("wplus"))
+EMBEDDINGS_BLENDED = replace(EMBEDDINGS, name="embeddings_blended", meaning=_MADE.format("embeddings"))
+CODES_BLENDED = replace(CODES, name="codes_blended", meaning=_MADE.format("codes"))
 
 PREDICTIONS = Table(
     "predictions",
@@ -589,6 +612,37 @@ CHANNEL_EFFECTS = Table(
     ),
 )
 
+LEARNING = Table(
+    "learning",
+    "reports",
+    "Learning curves: metrics against the number of source groups trained on, measured on groups that never train.",
+    ("space", "model", "level", "metric", "n_groups"),
+    ("space", "model", "level", "metric", "n_groups"),
+    (
+        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("model", _STR, "classifier"),
+        Column("level", _STR, "whether frames or videos are judged", allowed=("frame", "video")),
+        Column("metric", _STR, "roc_auc or log_loss", allowed=("roc_auc", "log_loss")),
+        Column("n_groups", _I32, "source groups trained on", low=1),
+        Column("value", _F64, "mean over draws of training groups", nullable=True),
+        Column(
+            "ci_low", _F64, "lower end of the 95 % interval of one draw: training and measured groups", nullable=True
+        ),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("sd_draws", _F64, "standard deviation over draws, on all measured groups", nullable=True, low=0),
+        Column(
+            "gain", _F64, "change since the next smaller number of groups, paired; empty at the first", nullable=True
+        ),
+        Column("gain_low", _F64, "lower end of its 95 % interval", nullable=True),
+        Column("gain_high", _F64, "upper end of the interval", nullable=True),
+        Column("n_draws", _I32, "nested draws of training groups", low=1),
+        Column("n_train_items", _F64, "faces trained on, mean over draws; self-blended ones not counted", low=1),
+        Column("n_groups_measured", _I32, "source groups measured", low=1),
+        Column("n_items_measured", _I32, "frames or videos measured", low=1),
+        Column("reason", _STR, "what limits the interval", nullable=True),
+    ),
+)
+
 MAP = Table(
     "map",
     "reports",
@@ -625,6 +679,7 @@ TABLES: dict[str, Table] = {
     for t in (
         VIDEOS,
         FACES,
+        BLENDED,
         SPLITS_TABLE,
         LEAKS,
         WPLUS,
@@ -633,6 +688,9 @@ TABLES: dict[str, Table] = {
         EMBEDDINGS,
         CODES,
         DECODED,
+        WPLUS_BLENDED,
+        EMBEDDINGS_BLENDED,
+        CODES_BLENDED,
         PREDICTIONS,
         METRICS,
         METHOD_METRICS,
@@ -646,6 +704,7 @@ TABLES: dict[str, Table] = {
         CHANNEL_GROUPS,
         AGREEMENT,
         CHANNEL_EFFECTS,
+        LEARNING,
         MAP,
         CLUSTERS,
     )

@@ -54,7 +54,9 @@ class Part:
         ValueError
             A vector that is no whole number of channels, or a channel it does not have.
         """
-        if self.base == "wplus" and n_dims % W_DIM:
+        # Networks of narrower codes exist; all of theirs is shorter than one channel of the usual ones, or so rare that
+        # a code that lost part of a channel is likelier.
+        if self.base == "wplus" and n_dims > W_DIM and n_dims % W_DIM:
             raise ValueError(f"a W+ code has {W_DIM} numbers per channel, so {n_dims} are no whole number of channels")
         if not self.wanted:
             return None

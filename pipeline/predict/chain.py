@@ -131,7 +131,8 @@ def _judge(session: Session, path: Path, facts: Clip, fingerprint: str, folder: 
         of_interest = {*video.decided_by, video.most_suspicious_track}
         candidates = [one for one in judged if one.row.track_id in of_interest]
         shown = show(session.paths, session.scorer, candidates, invert=lambda: session.inverter)
-    files, notes = {"report": store.REPORT}, []
+    files = {"report": store.REPORT}
+    notes: list[str] = []
     with clock.part("video"):
         try:
             scenes = _draw(session, footage, judged, folder, shown, notes)
@@ -198,7 +199,7 @@ def _not_judged(
     band = session.params.train.uncertain_band
     of_tracks = assemble.tracks(judged, session.rules(footage)) if footage else []
     return Result(
-        status=status,  # type: ignore[arg-type]
+        status=status,
         reason=reason,
         warnings=session.choice.warnings(),
         clip=facts,

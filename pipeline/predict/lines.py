@@ -14,7 +14,7 @@ def line(clip: str, folder: Path | None, status: str, reason: str | None) -> Lin
     return Line(
         clip=clip,
         folder=None if folder is None else folder.name,
-        status=status,  # type: ignore[arg-type]
+        status=status,
         reason=reason,
         verdict=None,
         p_fake=None,
@@ -27,7 +27,7 @@ def line(clip: str, folder: Path | None, status: str, reason: str | None) -> Lin
 def from_result(result: Result, clip: Path, folder: Path, *, kept: bool) -> Line:
     """A clip as its result has it."""
     video, run = result.video, result.run
-    found = {
+    found: dict[str, object] = {
         "kept": kept,
         "seconds": sum(run.seconds.values()),
         "seconds_per_video_second": run.seconds_per_video_second,

@@ -54,7 +54,7 @@ class Maker(Protocol):
 class Embedding:
     """EfficientNet embeddings."""
 
-    perceptual = None
+    perceptual: str | None = None
 
     def __init__(self, params: Params, paths: Paths) -> None:
         from pipeline.stages.embed import STAGE, wanted_embedder
@@ -72,7 +72,7 @@ class Embedding:
 class Frequency:
     """Statistics of the fine structure, which need no network."""
 
-    perceptual = None
+    perceptual: str | None = None
 
     def __init__(self) -> None:
         from embeddings.frequency import FREQUENCY_ID
@@ -105,8 +105,9 @@ class Inversion:
         self._batch_size = BATCH_SIZES[current.device] if wanted == "auto" else wanted
         self._solver = Solver(inverter, seed=params.seed, device=current.device)
         self.feature_id, self.weights = inverter.inverter_id, dict(inverter.weight_hashes)
-        self.perceptual = inverter.perceptual.name
-        self._above = {str(k): v for k, v in params.invert.poor_above.items()}.get(self.perceptual)
+        self._metric = inverter.perceptual.name
+        self.perceptual: str | None = self._metric
+        self._above = {str(k): v for k, v in params.invert.poor_above.items()}.get(self._metric)
 
     def project(self, faces: Sequence[Image]) -> list[Projected]:
         """As in `Maker`."""
@@ -121,7 +122,7 @@ class Inversion:
                     out.append(Projected(None, found.reason))
                     continue
                 row = found.code
-                poor = row["reason"] or quality_gate.too_far(row["lpips"], metric=self.perceptual, above=self._above)
+                poor = row["reason"] or quality_gate.too_far(row["lpips"], metric=self._metric, above=self._above)
                 image = decode_image(found.image["image"])
                 out.append(Projected(row["wplus"], "", image, row["lpips"], poor or ""))
         return out
@@ -130,7 +131,7 @@ class Inversion:
 class Codes:
     """PCA or VQ-VAE-2 codes, with what they are decoded to."""
 
-    perceptual = None
+    perceptual: str | None = None
 
     def __init__(self, params: Params, paths: Paths, *, space: str, feature_id: str) -> None:
         from embeddings.image_pca import load_pca

@@ -51,7 +51,7 @@ class Memory:
         return [
             Neighbour(
                 face_id=str(face.face_id),
-                label=label_name(face.label),  # type: ignore[arg-type]
+                label=label_name(face.label),
                 distance=float(distance),
                 cluster=None if pd.isna(face.cluster) else int(face.cluster),
             )

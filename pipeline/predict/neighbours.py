@@ -81,7 +81,7 @@ def _prepared(
         return vectors if (scale == 1).all() else vectors / scale
     centred = (vectors - mean) / scale
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return centred / np.where(length > 0, length, np.float32(1))
+    return (centred / np.where(length > 0, length, 1)).astype(np.float32, copy=False)
 
 
 def _distances(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> NDArray[np.float64]:

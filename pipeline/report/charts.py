@@ -7,7 +7,7 @@ import re
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.report import curve_plots, plots, scores, slices_plot, study_plots, summary
+from pipeline.report import curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.palette import model_name
 from pipeline.report.plot_style import png
@@ -121,6 +121,8 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
         out["slices"] = slices_plot.slices_figure(rows)
     if effects is not None:
         out["channel-effects"] = slices_plot.effects_figure(effects)
+    if (learning := data.get("learning")) is not None:
+        out["learning"] = learning_plots.learning_figure(learning)
     for name, _, _, part in importance_parts(data):
         out[name] = plots.importance_figure(part)
     for name, _, _, points in map_parts(data):
@@ -131,11 +133,10 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
 def figures(data: ReportInput) -> dict[str, bytes]:
     """Every figure the tables allow, as PNG.
 
-    Returns
-    -------
-    dict
-        Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
-        ``slices``, ``channel-effects``, ``importance-...``, ``map-...``) -> PNG bytes. A figure whose table is missing
-        is left out; the page says why.
+        Returns
+        -------
+        dict
+            Name without ending (``quality``, ``effort``, ``metrics-video``, ``metrics-frame``, ``best-model``,
+    from pipeline.report import curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
     """
     return {name: png(figure) for name, figure in _drawings(data).items()}

@@ -17,7 +17,7 @@ from pipeline.schemas import TABLES
 
 REPORTED = (
     "videos", "faces", "wplus", "codes", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort",
-    "importance", "map", "clusters",
+    "importance", "learning", "map", "clusters",
     "slices", "shortcuts", "channel_groups", "agreement", "channel_effects",
 )  # fmt: skip
 # Their lists are short, and shown.

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from functools import cache
 
 from pipeline.paths import Paths
-from pipeline.report import blocks, load, map_sections, scores, sections, slices_section, study_section, summary
+from pipeline.report import (
+    blocks,
+    learning_section,
+    load,
+    map_sections,
+    scores,
+    sections,
+    slices_section,
+    study_section,
+    summary,
+)
 from pipeline.report.charts import figures
 from pipeline.report.inputs import FaceImages, ReconstructionImages, ReportInput, RunFacts, WeightUse
 from pipeline.report.page import page
@@ -51,6 +61,7 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         study_section.study_section(data, drawn),
         sections.classifier_section(data, drawn),
         slices_section.slices_section(data, drawn),
+        learning_section.learning_section(data, drawn),
         map_sections.importance_section(data, drawn),
         map_sections.add_map_figures(map_sections.map_section(data), data, drawn),
         map_sections.cluster_section(data),

@@ -52,8 +52,12 @@ def run(params: Params, paths: Paths) -> None:
     distance = chosen.load(device=current.device)
     shards = Shards(paths.work("codes", meta["fingerprint"]), name="codes", meta=meta)
     images = Shards(shards.folder / "images", name="decoded", meta=meta)
+    # The ids of self-blended faces name all that makes them, so their pieces may lie under the same fingerprint.
+    extra = FaceBatches(paths.table("blended"), batch_size=current.params.codes.batch_size, blended=True)
+    blended = Shards(shards.folder / "blended", name="codes_blended", meta=meta)
     counts = Counts("codes")
     keys: list[str] = []
+    blended_keys: list[str] = []
     try:
         for space in wanted:
             fitted_on = codecs.fitted_on(current, paths) if space == "pca" else set[str]()
@@ -71,15 +75,20 @@ def run(params: Params, paths: Paths) -> None:
                     code_rows, image_rows = _work(batch, codec, distance, fitted_on, device=current.device)
                     images.write(keys[-1], image_rows)
                     shards.write(keys[-1], code_rows)
+            for batch in bar(extra, total=len(extra), what=f"codes {space}, self-blended", unit="batch"):
+                blended_keys.append(f"{space}-{batch.key}")
+                if not blended.done(blended_keys[-1]):
+                    blended.write(blended_keys[-1], _work(batch, codec, distance, set(), device=current.device)[0])
     except ValueError as error:
         raise UserError(f"codes: {error}") from error
     images.copy_to(keys, paths.table("decoded"))
+    blended.copy_to(blended_keys, paths.table("codes_blended"))
     shards.finish(keys, paths.table("codes"))
     counts.log("codes")
 
 
 def _write_none(paths: Paths, meta: dict[str, Any]) -> None:
-    for name in ("codes", "decoded"):
+    for name in ("codes", "decoded", "codes_blended"):
         tables.write_rows([], paths.table(name), name=name, meta=meta)
 
 

@@ -34,10 +34,22 @@ def run(params: Params, paths: Paths) -> None:
     embedders, used = ({}, {}) if batches.none else _embedders(current, paths)
     meta = current.meta(used, reason=batches.none)
     if not embedders:
-        tables.write_rows([], paths.table("embeddings"), name="embeddings", meta=meta)
+        for name in ("embeddings", "embeddings_blended"):
+            tables.write_rows([], paths.table(name), name=name, meta=meta)
         return
-    shards = Shards(paths.work("embed", meta["fingerprint"]), name="embeddings", meta=meta)
+    folder = paths.work("embed", meta["fingerprint"])
     counts = Counts("vectors")
+    # The ids of self-blended faces name all that makes them, so their pieces may lie under the same fingerprint.
+    extra = FaceBatches(paths.table("blended"), batch_size=current.params.embed.batch_size, blended=True)
+    blended = Shards(folder / "blended", name="embeddings_blended", meta=meta)
+    blended.copy_to(_embed(embedders, extra, blended, counts), paths.table("embeddings_blended"))
+    shards = Shards(folder, name="embeddings", meta=meta)
+    shards.finish(_embed(embedders, batches, shards, counts), paths.table("embeddings"))
+    counts.log("embed")
+
+
+def _embed(embedders: dict[str, Embed], batches: FaceBatches, shards: Shards, counts: Counts) -> list[str]:
+    """Finish the pieces of all batches; their keys."""
     keys = []
     for batch in bar(batches, total=len(batches), what="embed", unit="batch"):
         for embedder_id, embed in embedders.items():
@@ -49,8 +61,7 @@ def run(params: Params, paths: Paths) -> None:
                 shards.write(key, [{"face_id": i, "embedder_id": embedder_id, "embedding": v} for i, v in rows])
             keys.append(key)
             counts.done += len(batch.face_ids)
-    shards.finish(keys, paths.table("embeddings"))
-    counts.log("embed")
+    return keys
 
 
 def _embedders(current: Run, paths: Paths) -> tuple[dict[str, Embed], dict[str, str]]:

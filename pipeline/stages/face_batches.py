@@ -37,13 +37,21 @@ class FaceBatch:
 
 
 class FaceBatches:
-    """All usable faces of a project, ``batch_size`` at a time; maybe none."""
+    """All usable faces of a project, ``batch_size`` at a time; maybe none.
 
-    def __init__(self, folder: Path, *, batch_size: int) -> None:
+    ``blended`` batches are of the self-blended faces, every one of them usable; none where the stage has not run.
+    """
+
+    def __init__(self, folder: Path, *, batch_size: int, blended: bool = False) -> None:
         self.folder = folder
         self.batch_size = batch_size
-        status = tables.read(folder, "faces", columns=["status"]).column("status")
-        self.n_faces = pc.sum(pc.equal(status, "ok")).as_py() or 0
+        self.name = "blended" if blended else "faces"
+        self._usable = None if blended else ds.field("status") == "ok"
+        if blended:
+            self.n_faces = tables.read(folder, "blended", columns=["k"]).num_rows if tables.exists(folder) else 0
+        else:
+            status = tables.read(folder, "faces", columns=["status"]).column("status")
+            self.n_faces = pc.sum(pc.equal(status, "ok")).as_py() or 0
 
     @property
     def none(self) -> str | None:
@@ -65,7 +73,9 @@ class FaceBatches:
         encoded: list[bytes] = []
         index, size = 0, self.batch_size
         columns = ["face_id", "image"] if images else ["face_id"]
-        for rows in tables.read_batches(self.folder, "faces", columns=columns, where=ds.field("status") == "ok"):
+        if not self.n_faces:
+            return
+        for rows in tables.read_batches(self.folder, self.name, columns=columns, where=self._usable):
             ids += rows.column(0).to_pylist()
             encoded += rows.column(1).to_pylist() if images else []
             while len(ids) >= size:

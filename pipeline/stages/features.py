@@ -26,6 +26,7 @@ _SOURCE = {
     "frequency": ("embeddings", "embedding", "embedder_id"),
     "vqvae": ("codes", "code", "codec_id"),
 }
+_KNOWN = ("video_id", "track_id", "label", "source_group")
 _BATCH_ROWS = 1024
 # A project -> face ids, vectors float32 [n, d] and what made them.
 Reader = Callable[[Paths], tuple[list[str], NDArray[np.float32], str]]
@@ -76,7 +77,9 @@ class Features:
         return Features(self.space, self.vectors[keep], faces, self.feature_id, self.parts)
 
 
-def load(paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = MappingProxyType({})) -> Features:
+def load(
+    paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = MappingProxyType({}), blended: bool = False
+) -> Features:
     """Read one space, as `pipeline.spaces` names it; empty where a table of its parts is.
 
     Faces that lack the vector of any part are left out.
@@ -85,6 +88,9 @@ def load(paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = Mapping
     ----------
     worked_out
         Readers of spaces that no table holds, such as ``residual``.
+    blended
+        Of the self-blended faces instead, which are for training alone; empty where none were made, or where no table
+        holds a part's vectors of them.
 
     Raises
     ------
@@ -93,10 +99,14 @@ def load(paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = Mapping
         that nobody knows, or a channel is asked for that is not there.
     """
     try:
-        loaded = [(part, *worked_out.get(part.base, partial(_read, part=part))(paths)) for part in spaces.parse(space)]
+        parts = spaces.parse(space)
+        if blended and not all(_has_blended(paths, part) for part in parts):
+            return Features(space, np.zeros((0, 1), np.float32), pd.DataFrame(columns=["face_id", *_KNOWN]), "")
+        read = partial(_read, blended=blended)
+        loaded = [(part, *worked_out.get(part.base, partial(read, part=part))(paths)) for part in parts]
     except ValueError as error:
         raise UserError(f"space '{space}': {error}") from error
-    known = _known(paths)
+    known = _known(paths, blended=blended)
     common = set.intersection(*(set(ids) for _, ids, _, _ in loaded))
     order = [i for i in loaded[0][1] if i in common]
     if not order:
@@ -112,15 +122,20 @@ def load(paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = Mapping
     return Features(space, vectors, known.loc[order].reset_index(), " + ".join(f.feature_id for f in facts), facts)
 
 
-def _read(paths: Paths, part: spaces.Part) -> tuple[list[str], NDArray[np.float32], str]:
+def _has_blended(paths: Paths, part: spaces.Part) -> bool:
+    return part.base in _SOURCE and tables.exists(paths.table(f"{_SOURCE[part.base][0]}_blended"))
+
+
+def _read(paths: Paths, *, part: spaces.Part, blended: bool) -> tuple[list[str], NDArray[np.float32], str]:
     """Face ids, vectors of the part (float32 [n, d]) and their maker."""
     if part.base not in _SOURCE:
         raise UserError(f"this stage does not work out the space '{part.base}', which no table holds")
     name, column, id_column = _SOURCE[part.base]
+    name = f"{name}_blended" if blended else name
     path = paths.table(name)
     wanted = pc.is_valid(ds.field(column))
     # One table for both codecs, and one for both kinds of embeddings.
-    if name == "codes" or part.base == "frequency":
+    if column == "code" or part.base == "frequency":
         wanted &= pc.starts_with(ds.field(id_column), f"{part.base}-")
     elif part.base == "efficientnet":
         wanted &= ~pc.starts_with(ds.field(id_column), "frequency-")
@@ -179,9 +194,10 @@ def _in_order(ids: list[str], matrix: NDArray[np.float32], order: list[str]) -> 
     return matrix[[place[face] for face in order]]
 
 
-def _known(paths: Paths) -> pd.DataFrame:
-    columns = ["face_id", "video_id", "track_id", "label", "source_group"]
-    return tables.read_pandas(paths.table("faces"), "faces", columns=columns).set_index("face_id")
+def _known(paths: Paths, *, blended: bool) -> pd.DataFrame:
+    name = "blended" if blended else "faces"
+    columns = ["face_id", *(_KNOWN if not blended else [c for c in _KNOWN if c != "track_id"])]
+    return tables.read_pandas(paths.table(name), name, columns=columns).set_index("face_id")
 
 
 def labelled(features: Features) -> Features:

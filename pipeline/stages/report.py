@@ -20,7 +20,8 @@ STAGE = Stage(
     inputs=(
         "videos", "faces", "splits", "wplus", "reconstructions", "embeddings", "codes",
         "decoded", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort", "attributes", "slices",
-        "shortcuts", "importance", "channel_groups", "agreement", "channel_effects", "map", "clusters",
+        "shortcuts", "importance", "channel_groups", "agreement", "channel_effects", "learning", "map",
+        "clusters",
     ),
 )  # fmt: skip
 log = logging.getLogger("latentforensics")

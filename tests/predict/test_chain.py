@@ -51,7 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """A project with a logistic model on embeddings of eight clips; its footage counts as the sample set."""
     folder = tmp_path_factory.mktemp("predict")
     paths = project.make(folder, people=range(4), **{"spaces": ["efficientnet"], "train.models": ["logistic"]})
-    project.run(paths, "videos", "faces", "split", "invert", "embed", "codes", "train")
+    project.run(paths, "videos", "faces", "blend", "split", "invert", "embed", "codes", "train")
     return paths
 
 

@@ -57,7 +57,7 @@ def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str,
         {"face_id": "none", "video_id": "v000", "frame_index": 99, "track_id": -1, "source_group": "g00",
          "status": "no_face", "reason": "no face found"}
     )  # fmt: skip
-    measured = {"importance": _importance(rng), "study": _study(), "effort": _effort()}
+    measured = {"importance": _importance(rng), "learning": learning(), "study": _study(), "effort": _effort()}
     return out | _scores(out, rng) | measured | _evidence(out)
 
 
@@ -145,6 +145,20 @@ def _importance(rng: np.random.Generator) -> Rows:
         {"space": "wplus", "method": "rf-alone-balanced_accuracy", "channel": c, "value": 0.6, "ci_low": 0.55,
          "ci_high": 0.65, "null_value": float(rng.uniform(0.45, 0.7)), "n_repeats": 3}
         for c in range(4)
+    ]  # fmt: skip
+
+
+def learning(values: Sequence[float] = (0.55, 0.65, 0.78), gains: tuple[float, float] = (0.05, 0.21)) -> Rows:
+    """Curves of one space over 5, 20 and 80 groups; ``gains``: ends of the last change's interval."""
+    return [
+        {"space": "efficientnet", "model": "logistic", "level": level, "metric": metric, "n_groups": n,
+         "value": value, "ci_low": value - 0.1, "ci_high": value + 0.1, "sd_draws": 0.02,
+         "gain": None if n == 5 else 0.13, "gain_low": None if n == 5 else gains[0],
+         "gain_high": None if n == 5 else gains[1], "n_draws": 3, "n_train_items": 3.0 * n, "n_groups_measured": 40,
+         "n_items_measured": 120}
+        for level in ("frame", "video")
+        for metric in ("roc_auc", "log_loss")
+        for n, value in zip((5, 20, 80), values if metric == "roc_auc" else (0.72, 0.66, 0.58), strict=True)
     ]  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
     assert set(drawn) == {
         "quality", "effort", "metrics-video", "metrics-frame", "best-model", "curves",
         "importance-wplus-rf-alone-balanced-accuracy",
-        "slices", "channel-effects",
+        "slices", "channel-effects", "learning",
         "map-efficientnet-tsne2-perp30",
     }  # fmt: skip
     page = render(data, drawn)
