@@ -7,7 +7,8 @@ FOLDER holds images and ``labels.csv`` (``file,label,source_group``), as ``data.
 vectors of the crops as they are: ``wplus`` (the encoder's codes, no search), ``pca`` and ``vqvae``, ``pooled``,
 ``stages`` and ``blocks`` (EfficientNet-Lite0, 224 px), ``texture`` (the same network, 320 px), ``texture-lite2``,
 ``frequency``; joined by '+' they stand side by side. Vectors are kept in the cache. Figures are FRAME level, one crop a
-video; intervals are bootstrapped over source groups. With ``--train-groups N`` each fold trains on N groups only.
+video; intervals are bootstrapped over source groups. With ``--train-groups N`` each fold trains on N groups only;
+with ``--flat`` a fused space is taken for one part.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--profile", default="default", choices=PROFILE_NAMES)
     parser.add_argument("--n-folds", type=int, default=5)
     parser.add_argument("--train-groups", type=int)
+    parser.add_argument("--flat", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     if unknown := {p for s in asked.spaces for p in s.split("+")} - set(MAKERS):
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for space in asked.spaces:
         parts = [vectors(part, crops, asked.cache) for part in space.split("+")]
         X = np.concatenate(parts, axis=1)
-        blocks = tuple(part.shape[1] for part in parts) if len(parts) > 1 else ()
+        blocks = tuple(part.shape[1] for part in parts) if len(parts) > 1 and not asked.flat else ()
         for name in asked.models:
             p, seconds = _out_of_fold(crops, X, blocks, folds, name, asked)
             rows = {r.metric: r for r in evaluate(crops.y, p, crops.groups, seed=asked.seed)}

@@ -26,10 +26,11 @@ class Standardiser:
         Parameters
         ----------
         blocks
-            Widths of the parts that X is made of. Where there are several, each gets the same total variance, so that
-            a long one does not drown a short one under an L2 penalty or in a distance: features of part b are scaled
-            by sqrt(d / (B d_b)) beyond standardisation (multiple factor analysis' idea, Escofier and Pages 1994, with
-            the part's total variance for its first singular value). The total stays d.
+            Widths of the parts that X is made of. Where there are several, each gets a total variance in proportion to
+            sqrt(d_b), halfway (as a geometric mean) between leaving features as they are, where a long part drowns a
+            short one under an L2 penalty or in a distance, and the same say for every part (multiple factor analysis'
+            idea, Escofier and Pages 1994), where a short one crowds a long one out. The total stays d. Figures for all
+            three: docs/decisions.md.
 
         Raises
         ------
@@ -57,9 +58,11 @@ class Standardiser:
 
 
 def block_weights(blocks: Sequence[int], *, n_features: int) -> np.ndarray:
-    """Factor per feature, float64 [d], that gives parts of unequal width the same total variance; ones for one part."""
+    """Factor per feature, float64 [d], that makes a part's total variance go with the root of its width; else ones."""
     if len(blocks) < 2:
         return np.ones(n_features)
     if sum(blocks) != n_features or min(blocks) < 1:
         raise ValueError(f"Expected parts that add up to {n_features} features, got {'+'.join(map(str, blocks))}.")
-    return np.concatenate([np.full(width, np.sqrt(n_features / (len(blocks) * width))) for width in blocks])
+    widths = np.asarray(blocks, dtype=np.float64)
+    shares = np.sqrt(widths) / np.sqrt(widths).sum()
+    return np.repeat(np.sqrt(n_features * shares / widths), blocks)

@@ -7,13 +7,13 @@ from distances that are too sure.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.svm import SVC
 
@@ -38,8 +38,8 @@ from classifiers.splits import grouped_folds, max_folds
 
 MAX_ITERATIONS = 1000
 KERNEL_CACHE_MB = 200
-#: Up to so many rows their kernel is worked out once, as one product of matrices, for all values of C and all folds:
-#: float64 [n, n], at most 288 MB. libsvm's own takes each pair of rows by itself.
+#: Up to so many rows the kernel of all features is worked out once, as one product of matrices, for all values of C and
+#: all folds: float64 [n, n], at most 288 MB. Beyond, libsvm works it out pair by pair: for short rows only.
 KERNEL_ROWS = 6000
 
 
@@ -47,8 +47,10 @@ KERNEL_ROWS = 6000
 class SvmSettings:
     """``c_grid``: candidates for C, of which the one is taken whose held-out distances give the least log-loss.
 
-    ``kernel: rbf`` works on the ``n_components`` leading principal components of the standardised features, with
-    gamma = 1 / their total variance before the cut (scikit-learn's ``scale``); ``linear`` on the features themselves.
+    ``kernel: rbf`` has gamma = 1 / the mean squared distance of two rows, which is twice the total variance of the
+    standardised features (the median heuristic, with the mean for the median; scikit-learn's ``scale`` is twice as
+    narrow). Up to ``KERNEL_ROWS`` rows it works on all features, beyond on their ``n_components`` leading principal
+    components.
     ``fallback_c`` is used where a class stands in fewer than two groups; P(fake) is then not calibrated.
     ``blocks``: widths of the parts of a fused space (``scaling.Standardiser``).
     """
@@ -76,7 +78,7 @@ class Machine:
 
     coef: Float32Array  # linear: w [d]; rbf: a [m]
     intercept: float
-    support: Float32Array | None = None  # rbf: z_j [m, k]
+    support: Float32Array | None = None  # rbf: z_j [m, k], k = d without a projection
     gamma: float = 0.0
 
     def distance(self, Z: Float32Array) -> Float64Array:
@@ -84,17 +86,9 @@ class Machine:
         if self.support is None:
             return (Z @ self.coef).astype(np.float64) + self.intercept
         out = np.empty(len(Z))
-        points = self.support.astype(np.float64)
-        length = np.einsum("mk,mk->m", points, points)
         for s in range(0, len(Z), CHUNK_ROWS):
-            rows = Z[s : s + CHUNK_ROWS].astype(np.float64)
-            apart = np.einsum("nk,nk->n", rows, rows)[:, None] + length - 2 * rows @ points.T  # [c, m]
-            out[s : s + CHUNK_ROWS] = np.exp(-self.gamma * np.maximum(apart, 0)) @ self.coef.astype(np.float64)
+            out[s : s + CHUNK_ROWS] = _kernel(Z[s : s + CHUNK_ROWS], self.support, self.gamma) @ self.coef
         return out + self.intercept
-
-
-# Weights [n], C and the machine to start at -> the trained machine.
-Solver = Callable[..., Machine]
 
 
 class Svm:
@@ -139,29 +133,24 @@ class Svm:
         weights = training_weights(labels, sample, balanced=self.settings.balanced)
         self.scaler = Standardiser.fit(matrix, blocks=self.settings.blocks)
         scaled = self.scaler.apply(matrix, out=matrix if in_place else None)
-        rotation: Rotation | None = None
+        problem: _Rbf | _Linear
         if self.settings.kernel == "rbf":
-            total = float(sum(np.square(scaled[s : s + CHUNK_ROWS]).sum() for s in range(0, len(scaled), CHUNK_ROWS)))
-            gamma = len(scaled) / total if total > 0 else 1.0
-            self.directions = principal_directions(scaled, n_components=self.settings.n_components, seed=self.seed)
-            Z = scaled @ self.directions
-            kernel = _kernel(Z, gamma) if len(Z) <= KERNEL_ROWS else None
-            solve: Solver = partial(_solve_rbf, Z, labels, gamma=gamma, kernel=kernel)
+            gamma = _gamma(scaled)
+            self.directions = None
+            if len(scaled) > KERNEL_ROWS and scaled.shape[1] > self.settings.n_components:
+                self.directions = principal_directions(scaled, n_components=self.settings.n_components, seed=self.seed)
+                scaled = scaled @ self.directions
+            problem = _Rbf(scaled, labels, gamma)
         else:
-            rotation = Rotation.of(scaled)
-            Z = scaled if rotation is None else rotation.Z
-            solve = partial(_solve_linear, Z, labels)
-        C, blend, report = self._choose(Z, labels, weights, groups, solve)
-        machine = solve(weights, C=C)
-        if rotation is not None:
-            coef = rotation.to_features(machine.coef.astype(np.float64), scaled)
-            machine = Machine(coef.astype(np.float32), machine.intercept)
+            problem = _Linear(scaled, labels)
+        C, blend, report = self._choose(problem, labels, weights, groups)
+        machine = problem.machine(problem.solve(weights, C=C))
         self.machine, self.blend, self.n_features = machine, blend, matrix.shape[1]
         self.info = {
             **asdict(self.settings),
             **report,
             "C": C,
-            "n_inputs": Z.shape[1],
+            "n_inputs": scaled.shape[1],
             "n_support": None if machine.support is None else len(machine.support),
             "n_train": len(matrix),
             "n_groups_train": len(names),
@@ -170,11 +159,11 @@ class Svm:
         return self
 
     def _choose(
-        self, Z: Float32Array, y: IntArray, weights: Float64Array, groups: Groups, solve: Solver
+        self, problem: _Rbf | _Linear, y: IntArray, weights: Float64Array, groups: Groups
     ) -> tuple[float, Blend, dict[str, Any]]:
         """C, and Platt's function of the distances of held-out groups at that C.
 
-        A held-out fold weighs nothing in training instead of being cut out: Z is never copied.
+        A held-out fold weighs nothing in training instead of being cut out: features are never copied.
         """
         n_folds = min(self.settings.n_inner_folds, max_folds(groups, y))
         if n_folds < 2:
@@ -184,13 +173,11 @@ class Svm:
         candidates = tuple(sorted(self.settings.c_grid))
         held = np.empty((len(candidates), len(y)))
         for k in range(n_folds):
-            machine: Machine | None = None
+            found: Solution | None = None
             outside = fold == k
             for c, C in enumerate(candidates):
-                machine = solve(np.where(outside, 0.0, weights), C=C, start=machine)
-                # A product over all rows is cheaper than a copy of some; a kernel is not, and its rows are short.
-                is_linear = machine.support is None
-                held[c, outside] = machine.distance(Z)[outside] if is_linear else machine.distance(Z[outside])
+                found = problem.solve(np.where(outside, 0.0, weights), C=C, start=found)
+                held[c, outside] = problem.distance(found, outside)
         blends = [fit_blend(f, y, weights) for f in held]
         share = weights / weights.sum()
         losses = [
@@ -231,8 +218,9 @@ class Svm:
             "numbers": np.array([self.machine.intercept, self.machine.gamma, self.blend.slopes[0], self.blend.offset]),
         }
         if self.machine.support is not None:
-            assert self.directions is not None
-            found |= {"support": self.machine.support, "directions": self.directions}
+            found["support"] = self.machine.support
+        if self.directions is not None:
+            found["directions"] = self.directions
         return found
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -242,7 +230,8 @@ class Svm:
         if self.settings.kernel == "linear":
             return found | {"coef": (d,)}
         m, k = int(self.info["n_support"]), int(self.info["n_inputs"])
-        return found | {"coef": (m,), "support": (m, k), "directions": (d, k)}
+        projected = {"directions": (d, k)} if k != d else {}
+        return found | {"coef": (m,), "support": (m, k)} | projected
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take stored arrays of these shapes."""
@@ -253,55 +242,90 @@ class Svm:
         self.blend = Blend(np.array([slope]), offset)
 
 
-def _solve_linear(
-    Z: Float32Array, y: IntArray, weights: Float64Array, *, C: float, start: Machine | None = None
-) -> Machine:
-    """Minimise |w|^2 / 2 + C sum_i a_i max(0, 1 - s_i (z_i w + b))^2 by L-BFGS.
+class Solution(NamedTuple):
+    """Weights of features (linear) or of training rows (rbf, 0 for those that support nothing), float64; intercept."""
+
+    coef: Float64Array
+    intercept: float
+
+
+class _Linear:
+    """|w|^2 / 2 + C sum_i a_i max(0, 1 - s_i (z_i w + b))^2 at its least, by L-BFGS.
 
     scikit-learn's LinearSVC minimises the same (but penalises b), on a float64 copy of Z and a sparse one of 16 bytes a
-    number: six times the memory of Z. This reads float32 Z as it is.
+    number: six times the memory of Z. This reads float32 Z as it is, turned where rows are fewer than features.
     """
-    s = np.where(y == FAKE, 1.0, -1.0)
 
-    def loss(theta: Float64Array) -> tuple[float, Float64Array]:
-        w = theta[:-1].astype(np.float32)  # a float64 factor would turn Z into float64, which copies it
-        margin = np.maximum(1 - s * ((Z @ w).astype(np.float64) + theta[-1]), 0)
-        pull = -2 * C * weights * s * margin
-        value = theta[:-1] @ theta[:-1] / 2 + C * (weights @ margin**2)
-        slope = theta[:-1] + (pull.astype(np.float32) @ Z).astype(np.float64)
-        return float(value), np.append(slope, pull.sum())
+    def __init__(self, scaled: Float32Array, y: IntArray) -> None:
+        self.scaled = scaled
+        self.rotation = Rotation.of(scaled)
+        self.Z = scaled if self.rotation is None else self.rotation.Z
+        self.sign = np.where(y == FAKE, 1.0, -1.0)
 
-    first = np.zeros(Z.shape[1] + 1) if start is None else np.append(start.coef.astype(np.float64), start.intercept)
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": MAX_ITERATIONS, "ftol": 1e-9})
-    return Machine(found.x[:-1].astype(np.float32), float(found.x[-1]))
+    def solve(self, weights: Float64Array, *, C: float, start: Solution | None = None) -> Solution:
+        Z, s = self.Z, self.sign
+
+        def loss(theta: Float64Array) -> tuple[float, Float64Array]:
+            w = theta[:-1].astype(np.float32)  # a float64 factor would turn Z into float64, which copies it
+            margin = np.maximum(1 - s * ((Z @ w).astype(np.float64) + theta[-1]), 0)
+            pull = -2 * C * weights * s * margin
+            value = theta[:-1] @ theta[:-1] / 2 + C * (weights @ margin**2)
+            slope = theta[:-1] + (pull.astype(np.float32) @ Z).astype(np.float64)
+            return float(value), np.append(slope, pull.sum())
+
+        first = np.zeros(Z.shape[1] + 1) if start is None else np.append(start.coef, start.intercept)
+        found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": MAX_ITERATIONS, "ftol": 1e-9})
+        return Solution(found.x[:-1], float(found.x[-1]))
+
+    def distance(self, found: Solution, rows: NDArray[np.bool_]) -> Float64Array:
+        # A product over all rows is cheaper than a copy of some.
+        return (self.Z @ found.coef.astype(np.float32)).astype(np.float64)[rows] + found.intercept
+
+    def machine(self, found: Solution) -> Machine:
+        coef = found.coef if self.rotation is None else self.rotation.to_features(found.coef, self.scaled)
+        return Machine(coef.astype(np.float32), found.intercept)
 
 
-def _kernel(Z: Float32Array, gamma: float) -> Float64Array:
-    """exp(-gamma |z_i - z_j|^2), float64 [n, n]."""
-    length = np.einsum("nk,nk->n", Z, Z, dtype=np.float64)
-    apart = (Z @ Z.T).astype(np.float64)
+class _Rbf:
+    """scikit-learn's SVC, which starts anew whatever ``start``; rows without weight are left out."""
+
+    def __init__(self, Z: Float32Array, y: IntArray, gamma: float) -> None:
+        self.Z, self.y, self.gamma = Z, y, gamma
+        self.kernel = _kernel(Z, Z, gamma) if len(Z) <= KERNEL_ROWS else None
+
+    def solve(self, weights: Float64Array, *, C: float, start: Solution | None = None) -> Solution:
+        rows = np.flatnonzero(weights > 0)
+        known = self.kernel is not None
+        svc = SVC(C=C, kernel="precomputed" if known else "rbf", gamma=self.gamma, cache_size=KERNEL_CACHE_MB)
+        inputs = self.Z[rows] if self.kernel is None else self.kernel[np.ix_(rows, rows)]
+        svc.fit(inputs, self.y[rows], sample_weight=weights[rows])
+        coef = np.zeros(len(self.Z))
+        coef[rows[svc.support_]] = svc.dual_coef_[0]
+        return Solution(coef, float(svc.intercept_[0]))
+
+    def distance(self, found: Solution, rows: NDArray[np.bool_]) -> Float64Array:
+        if self.kernel is not None:
+            return self.kernel[rows] @ found.coef + found.intercept
+        return self.machine(found).distance(self.Z[rows])
+
+    def machine(self, found: Solution) -> Machine:
+        support = np.flatnonzero(found.coef)
+        return Machine(found.coef[support].astype(np.float32), found.intercept, self.Z[support], self.gamma)
+
+
+def _gamma(scaled: Float32Array) -> float:
+    """1 / (2 x total variance); 1 where nothing varies."""
+    total = float(sum(np.square(scaled[s : s + CHUNK_ROWS]).sum() for s in range(0, len(scaled), CHUNK_ROWS)))
+    return len(scaled) / (2 * total) if total > 0 else 1.0
+
+
+def _kernel(A: Float32Array, B: Float32Array, gamma: float) -> Float64Array:
+    """exp(-gamma |a_i - b_j|^2), float64 [n, m]."""
+    apart = (A @ B.T).astype(np.float64)
     apart *= -2
-    apart += length[:, None]
-    apart += length
+    apart += np.einsum("nk,nk->n", A, A, dtype=np.float64)[:, None]
+    apart += np.einsum("mk,mk->m", B, B, dtype=np.float64)
     np.maximum(apart, 0, out=apart)
     apart *= -gamma
     kernel: Float64Array = np.exp(apart, out=apart)
     return kernel
-
-
-def _solve_rbf(
-    Z: Float32Array,
-    y: IntArray,
-    weights: Float64Array,
-    *,
-    C: float,
-    gamma: float,
-    kernel: Float64Array | None = None,
-    start: Machine | None = None,
-) -> Machine:
-    """scikit-learn's SVC, which starts anew whatever ``start``; rows without weight are left out."""
-    rows = np.flatnonzero(weights > 0)
-    svc = SVC(C=C, kernel="rbf" if kernel is None else "precomputed", gamma=gamma, cache_size=KERNEL_CACHE_MB)
-    svc.fit(Z[rows] if kernel is None else kernel[np.ix_(rows, rows)], y[rows], sample_weight=weights[rows])
-    coef, support = svc.dual_coef_[0].astype(np.float32), Z[rows[svc.support_]]
-    return Machine(coef, float(svc.intercept_[0]), support, gamma)

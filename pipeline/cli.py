@@ -55,6 +55,7 @@ STAGES = {
 # What `lf bench` is told -> module of benchmarks/.
 BENCHMARKS = {
     "calibration": "calibration",
+    "channels": "channels",
     "coverage": "coverage",
     "head": "head",
     "invert": "invert",

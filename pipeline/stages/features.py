@@ -66,7 +66,7 @@ class Features:
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """Widths of the parts where there are several: what classifiers need to give each the same say."""
+        """Widths of the parts where there are several: what classifiers need so that none drowns another."""
         return tuple(p.n_dims for p in self.parts) if len(self.parts) > 1 else ()
 
     def subset(self, keep: NDArray[np.bool_]) -> Features:

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC, LinearSVC
 
+from classifiers import svm
 from classifiers.balance import balanced_rows
 from classifiers.blend import fit_blend
 from classifiers.crossval import cross_validate, holdout
@@ -18,7 +19,6 @@ from classifiers.logistic import LogisticSettings
 from classifiers.models import make_model, model_factory
 from classifiers.scaling import Standardiser, block_weights
 from classifiers.splits import grouped_folds
-from classifiers.svm import _solve_linear, _solve_rbf
 from tests.classifiers.helpers import blobs
 
 
@@ -26,7 +26,8 @@ def test_the_linear_machine_is_the_minimum_that_liblinear_finds():
     X, y, _ = blobs(30, 12, shift=1.0)
     Z = Standardiser.fit(X).apply(X)
     weights = np.random.default_rng(0).uniform(0.2, 2, len(y))
-    ours = _solve_linear(Z, y, weights, C=0.01)
+    problem = svm._Linear(Z, y)
+    ours = problem.machine(problem.solve(weights, C=0.01))
     # liblinear penalises the intercept as one more weight; scaled by 1000, that penalty is a millionth.
     theirs = LinearSVC(C=0.01, dual=False, intercept_scaling=1000, tol=1e-10, max_iter=10_000)
     theirs.fit(Z.astype(np.float64), y, sample_weight=weights)
@@ -34,11 +35,30 @@ def test_the_linear_machine_is_the_minimum_that_liblinear_finds():
     assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=3e-3)
 
 
-def test_the_rbf_machine_answers_as_scikit_learns():
+@pytest.mark.parametrize("is_kernel_known", [True, False])
+def test_the_rbf_machine_answers_as_scikit_learns(is_kernel_known, monkeypatch):
     X, y, _ = blobs(30, 12)
-    machine = _solve_rbf(X, y, np.ones(len(y)), C=2.0, gamma=0.05)
+    monkeypatch.setattr(svm, "KERNEL_ROWS", len(X) if is_kernel_known else 1)
+    problem = svm._Rbf(X, y, gamma=0.05)
+    found = problem.solve(np.ones(len(y)), C=2.0)
     theirs = SVC(C=2.0, kernel="rbf", gamma=0.05).fit(X, y).decision_function(X)
-    np.testing.assert_allclose(machine.distance(X), theirs, atol=1e-5)  # stored in float32
+    some = np.arange(len(y)) % 3 == 0
+    np.testing.assert_allclose(problem.distance(found, some), theirs[some], atol=1e-5)
+    np.testing.assert_allclose(problem.machine(found).distance(X), theirs, atol=1e-5)  # stored in float32
+
+
+def test_beyond_the_kernels_rows_an_rbf_machine_works_on_principal_components(monkeypatch):
+    few, y, group = blobs(40, 6, shift=4.0)
+    X = few @ np.random.default_rng(0).normal(size=(6, 60)).astype(np.float32)
+    whole = make_model("svm_rbf", profile="quick", seed=0).fit(X, y, groups=group)
+    monkeypatch.setattr(svm, "KERNEL_ROWS", 50)
+    cut = make_model("svm_rbf", profile="quick", seed=0, overrides={"n_components": 8}).fit(X, y, groups=group)
+    assert (whole.info["n_inputs"], cut.info["n_inputs"]) == (60, 8)
+    assert "directions" not in whole.arrays()
+    assert cut.arrays()["directions"].shape == (60, 8)
+    for model in (whole, cut):
+        assert {k: v.shape for k, v in model.arrays().items()} == model.shapes()
+        assert roc_auc_score(y, model.predict_p_fake(X)) > 0.9
 
 
 def test_a_blend_is_platts_and_turns_no_score_round():
@@ -91,12 +111,12 @@ def test_too_few_groups_fall_back_and_say_so(name):
     assert "fewer than two source groups" in str(info)
 
 
-def test_parts_of_a_fused_space_weigh_the_same():
-    weights = block_weights((8, 2), n_features=10)
-    np.testing.assert_allclose([(weights[:8] ** 2).sum(), (weights[8:] ** 2).sum()], [5, 5])
+def test_parts_of_a_fused_space_weigh_as_the_root_of_their_width():
+    weights = block_weights((16, 4), n_features=20)
+    np.testing.assert_allclose([(weights[:16] ** 2).sum(), (weights[16:] ** 2).sum()], [40 / 3, 20 / 3])
     X, _, _ = blobs(30, 10)
     Z = Standardiser.fit(X, blocks=(8, 2)).apply(X)
-    np.testing.assert_allclose([Z[:, :8].var(axis=0).sum(), Z[:, 8:].var(axis=0).sum()], [5, 5], rtol=1e-4)
+    np.testing.assert_allclose([Z[:, :8].var(axis=0).sum(), Z[:, 8:].var(axis=0).sum()], [20 / 3, 10 / 3], rtol=1e-4)
     with pytest.raises(ValueError, match=r"add up to 10 features, got 8\+3"):
         Standardiser.fit(X, blocks=(8, 3))
 

@@ -140,7 +140,8 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_tables(
     done: Paths, tmp_path: Path, stage: str, before: list[str], n_pieces: int
 ) -> None:
     paths = project.make(tmp_path, people=[0, 1, 2, 3])
-    project.run(paths, *before)
+    for table in before:
+        shutil.copytree(done.table(table), paths.table(table))
     _kill_after_pieces(paths, stage, n_pieces)
     # A batch's images are stored before its codes, so the codes tell which batches are finished.
     kept = {p: p.stat().st_mtime_ns for p in (paths.root / "work" / stage).glob("*/[!.]*.parquet")}
@@ -160,9 +161,11 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_tables(
 
 
 def test_two_workers_give_what_one_gives(done: Paths, tmp_path: Path) -> None:
-    paths = project.make(tmp_path, people=[0, 1, 2, 3], workers={"n_workers": 2, "scheduler": None})
+    paths = project.make(tmp_path, people=[0, 1], workers={"n_workers": 2, "scheduler": None})
     project.run(paths, "videos", "faces")
     one, two = (tables.read_pandas(p.table("faces"), "faces") for p in (done, paths))
+    one = one[one["face_id"].isin(two["face_id"])]
+    assert len(two) == 8
     assert list(one["face_id"]) == list(two["face_id"])
     pairs = zip(one["image"], two["image"], strict=True)
     assert max(np.abs(pixels(a) - pixels(b)).max() for a, b in pairs) <= 2, "rounding by another number of threads"
