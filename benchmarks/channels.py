@@ -20,7 +20,7 @@ import pandas as pd
 
 from benchmarks import machine
 from benchmarks.spaces import read_labels, vectors
-from classifiers.importance import ImportanceRow, ImportanceSettings, channel_importance
+from classifiers.importance import ImportanceMetric, ImportanceRow, ImportanceSettings, channel_importance
 from classifiers.importance_joint import permutation_importance
 from classifiers.models import MODEL_NAMES, PROFILE_NAMES
 from pipeline import channel_parts, channel_rows
@@ -28,7 +28,7 @@ from pipeline.progress import bar
 from pipeline.report.plots import importance_figure
 
 N_CHANNELS = 16
-METRIC = "balanced_accuracy"
+METRIC: ImportanceMetric = "balanced_accuracy"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from classifiers.boost import Boost, BoostSettings
 from classifiers.forest import Forest, ForestSettings
 from classifiers.logistic import Logistic, LogisticSettings
-from classifiers.network import Network, NetworkSettings
+from classifiers.network_settings import NetworkSettings
 from classifiers.protocol import Classifier
 from classifiers.stack import Stack, StackSettings
 from classifiers.svm import Svm, SvmSettings
 
+if TYPE_CHECKING:
+    from classifiers.payload import Trained
+
 ModelName = Literal["rf", "logistic", "mlp2", "mlp5", "svm_linear", "svm_rbf", "gboost", "stack"]
 Profile = Literal["quick", "default", "paper"]
 Settings = ForestSettings | LogisticSettings | NetworkSettings | SvmSettings | BoostSettings | StackSettings
-Trained = Forest | Logistic | Network | Svm | Boost | Stack  # what can be stored
 
 MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
 PROFILE_NAMES: tuple[Profile, ...] = ("quick", "default", "paper")
@@ -179,11 +179,20 @@ def from_settings(
         return Boost(name, settings, profile=profile, seed=seed)
     if isinstance(settings, StackSettings):
         return Stack(name, settings, profile=profile, seed=seed)
+    import torch  # four seconds, for these models alone
+
+    from classifiers.network import Network
+
     try:
         torch.device(device)
     except RuntimeError:
         raise ValueError(f"Unknown device '{device}': expected a torch device such as cpu or cuda.") from None
     return Network(name, settings, profile=profile, seed=seed, device=device)
+
+
+def uses_device(name: str, profile: str) -> bool:
+    """Whether a model is trained on the device asked for; the others use the CPU."""
+    return isinstance(PROFILES[name][profile], NetworkSettings)
 
 
 def _override(settings: Settings, overrides: Mapping[str, Any], *, name: str) -> Settings:

@@ -7,9 +7,9 @@ epochs and batch size are not stated there; ``models.PROFILES`` names ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,63 +30,11 @@ from classifiers.checks import (
     training_weights,
 )
 from classifiers.layers import MODULES_PER_LAYER, build_network, widen_first_layer
+from classifiers.network_settings import NetworkSettings
 from classifiers.rotation import Rotation
 from classifiers.scaling import Standardiser
 from classifiers.splits import held_out, max_folds
 from classifiers.training import Inputs, TrainingPlan, logits, train
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkSettings:
-    """``patience``: epochs without a better validation log-loss before training stops; None trains all epochs.
-
-    ``val_fraction`` of the training groups is the validation part; where a class stands in fewer than two groups there
-    is none, and ``n_epochs_unvalidated`` epochs are trained instead. Where one pass over the data is fewer than
-    ``n_steps_min`` batches, an epoch is as many passes as make that many: few videos must not mean few steps.
-
-    ``rotate``: with fewer training rows than features, train on the rows' coordinates in their own span. Nothing the
-    rows tell is lost, random starting weights outside their span cannot speak, and the first layer shrinks from d to n
-    inputs; afterwards it is widened again, so the trained network takes features as they come.
-
-    ``blocks``: widths of the parts of a fused space (``scaling.Standardiser``).
-    """
-
-    hidden: tuple[int, ...] = (512,)
-    optimiser: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 3e-4
-    weight_decay: float = 1e-2
-    dropout: float = 0.3
-    batch_size: int = 64
-    n_steps_min: int = 16
-    n_epochs: int = 60
-    patience: int | None = 8
-    val_fraction: float = 0.2
-    n_epochs_unvalidated: int = 20
-    rotate: bool = True
-    balanced: bool = True
-    blocks: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.optimiser not in ("adamw", "sgd"):
-            raise ValueError(f"Expected the optimiser adamw or sgd, got '{self.optimiser}'.")
-        counts = (self.batch_size, self.n_steps_min, self.n_epochs, self.n_epochs_unvalidated, self.patience or 1)
-        if min(*counts, *self.hidden) < 1:
-            raise ValueError("Batch size, steps, epochs, patience and layer sizes must be at least 1.")
-        if not (0 <= self.dropout < 1 and self.learning_rate > 0 and self.weight_decay >= 0):
-            raise ValueError("Expected dropout in [0, 1), a positive learning rate and a weight decay of at least 0.")
-
-    def plan(self, *, n_epochs: int, seed: int) -> TrainingPlan:
-        """What the training loop needs to know."""
-        return TrainingPlan(
-            optimiser=self.optimiser,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            n_steps_min=self.n_steps_min,
-            n_epochs=n_epochs,
-            patience=self.patience or n_epochs,
-            seed=seed,
-        )
 
 
 class Network:
@@ -125,7 +73,7 @@ class Network:
         if self.start is not None:
             assert self.start.network is not None
             network.load_state_dict(self.start.network.state_dict())
-        plan = self.settings.plan(n_epochs=n_epochs, seed=self.seed)
+        plan = self._plan(n_epochs)
         warm = self.start is not None
         report = train(
             network, inputs, labels, weights, train_rows, val_rows, plan=plan, device=self.device, judge_start=warm
@@ -144,6 +92,20 @@ class Network:
             "share_fake_train": float(labels.mean()),
         }
         return self
+
+    def _plan(self, n_epochs: int) -> TrainingPlan:
+        """What the training loop needs to know."""
+        own = self.settings
+        return TrainingPlan(
+            optimiser=own.optimiser,
+            learning_rate=own.learning_rate,
+            weight_decay=own.weight_decay,
+            batch_size=own.batch_size,
+            n_steps_min=own.n_steps_min,
+            n_epochs=n_epochs,
+            patience=own.patience or n_epochs,
+            seed=self.seed,
+        )
 
     def _validation_part(self, y: IntArray, groups: Groups) -> tuple[npt.NDArray[np.bool_], int, str]:
         """Mask of the validation rows, epochs to train, and a note for ``info``."""

@@ -17,13 +17,16 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from classifiers.boost import BoostSettings
+from classifiers.boost import Boost, BoostSettings
 from classifiers.forest import Forest, ForestSettings
-from classifiers.logistic import LogisticSettings
-from classifiers.models import Settings, Trained, from_settings
-from classifiers.network import NetworkSettings
-from classifiers.stack import StackSettings
-from classifiers.svm import SvmSettings
+from classifiers.logistic import Logistic, LogisticSettings
+from classifiers.models import Settings, from_settings
+from classifiers.network import Network
+from classifiers.network_settings import NetworkSettings
+from classifiers.stack import Stack, StackSettings
+from classifiers.svm import Svm, SvmSettings
+
+Trained = Forest | Logistic | Network | Svm | Boost | Stack  # what can be stored
 
 WEIGHTS_FILE = {"forest": "forest.skops"} | dict.fromkeys(
     ("linear", "network", "svm", "boost", "stack"), "weights.safetensors"

@@ -19,8 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from classifiers.models import Trained
-from classifiers.payload import WEIGHTS_FILE, ModelFileError, from_bytes, to_bytes
+from classifiers.payload import WEIGHTS_FILE, ModelFileError, Trained, from_bytes, to_bytes
 from classifiers.protocol import Classifier
 from classifiers.versions import check_versions
 

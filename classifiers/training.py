@@ -18,7 +18,7 @@ Inputs = Callable[[IntArray], Float32Array]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """Optimiser and lengths; see ``network.NetworkSettings``."""
+    """Optimiser and lengths; see ``network_settings.NetworkSettings``."""
 
     optimiser: Literal["adamw", "sgd"]
     learning_rate: float

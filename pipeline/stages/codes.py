@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from embeddings.codec import Codec
-from inversion.perceptual import PerceptualDistance
-from inversion.pixels import to_uint8, to_unit
-from pipeline import perceptual, runinfo, tables
+from pipeline import runinfo, tables
 from pipeline.errors import UserError
 from pipeline.ingest.encoding import encode_png
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
-from pipeline.stages import codecs
-from pipeline.stages.common import Stage
+from pipeline.stages.common import Run, Stage
 from pipeline.stages.face_batches import FaceBatch, FaceBatches
+
+if TYPE_CHECKING:
+    from embeddings.codec import Codec
+    from inversion.perceptual import PerceptualDistance
 
 STAGE = Stage(
     "codes",
@@ -37,8 +36,15 @@ def run(params: Params, paths: Paths) -> None:
     paths.projectors.mkdir(parents=True)
     wanted = [space for space in ("pca", "vqvae") if space in current.params.spaces]
     if not wanted:
-        _write_none(paths, current.meta(reason="neither 'pca' nor 'vqvae' is among spaces"))
+        _write_none(paths, current.meta(on_device=False, reason="neither 'pca' nor 'vqvae' is among spaces"))
         return
+    _code_all(current, paths, wanted)
+
+
+def _code_all(current: Run, paths: Paths, wanted: list[str]) -> None:
+    from pipeline import perceptual  # torch takes seconds to start: not where there is nothing to do
+    from pipeline.stages import codecs
+
     file = codecs.vqvae_file(current, paths) if "vqvae" in wanted else None
     own = current.params.codes.vqvae.weights_file is not None  # a user's file has no entry in the registry
     hashes = {"codes.vqvae.weights_file" if own else codecs.WEIGHTS: runinfo.file_sha256(file)} if file else {}
@@ -96,6 +102,10 @@ def _work(
     batch: FaceBatch, codec: Codec, distance: PerceptualDistance, fitted_on: set[str] | None, *, device: str
 ) -> tuple[Rows, Rows]:
     """Code one batch; judge what the codes are decoded to, before it is rounded to 8 bits."""
+    import torch
+
+    from inversion.pixels import to_uint8, to_unit
+
     faces = batch.images()
     coded = codec.code(faces)
     made = torch.from_numpy(coded.image).movedim(3, 1).contiguous()

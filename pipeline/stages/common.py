@@ -56,23 +56,38 @@ class Run:
         """Number format the setting ``wanted`` leads to on this device."""
         return runinfo.pick_precision(wanted, self.device)
 
-    def fingerprint(self, weights: Mapping[str, str]) -> str:
-        """Fingerprint over settings, code, weight hashes, device and the fingerprints of the input tables."""
+    def fingerprint(self, weights: Mapping[str, str], *, on_device: bool | None = None) -> str:
+        """Fingerprint over settings, code, weight hashes, device and the fingerprints of the input tables.
+
+        ``on_device``: whether the device has a part in what comes out; None: where the stage reads that setting.
+        """
         inputs = {name: tables.metadata(self.paths.table(name)).get("fingerprint") for name in self.stage.inputs}
         # What 'auto' leads to is part of it: a work folder may be shared by machines.
-        device = f"{self.device}-{self.precision('auto')}" if "device" in self.stage.sections else "cpu"
+        device = self.worked_on(on_device) or "cpu"
         return runinfo.fingerprint(
             self.stage.name,
             self.params.as_dict(),
             inputs={"tables": inputs, "weights": dict(weights), "device": device},
         )
 
-    def meta(self, weights: Mapping[str, str] | None = None, **more: Any) -> dict[str, Any]:
-        """Metadata for the tables this run writes."""
+    def worked_on(self, on_device: bool | None = None) -> str | None:
+        """Device and its number format, such as cuda-bf16; None where the device has no part in what comes out.
+
+        Not asked for needlessly: torch alone knows, and takes seconds to start.
+        """
+        if on_device if on_device is not None else "device" in self.stage.sections:
+            return f"{self.device}-{self.precision('auto')}"
+        return None
+
+    def meta(
+        self, weights: Mapping[str, str] | None = None, *, on_device: bool | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """Metadata for the tables this run writes; ``on_device`` as for ``fingerprint``."""
         weights = weights or {}
         return {
             "stage": self.stage.name,
-            "fingerprint": self.fingerprint(weights),
+            "fingerprint": self.fingerprint(weights, on_device=on_device),
+            "device": self.worked_on(on_device),
             "params": self.params.as_dict(),
             "weights": dict(weights),
             **more,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from classifiers.importance import ImportanceMetric, ImportanceRow, ImportanceSettings, channel_importance
 from classifiers.importance_joint import permutation_importance
+from classifiers.models import uses_device
 from classifiers.splits import SplitError
 from pipeline import channel_parts, channel_rows, tables
 from pipeline.params import Params
@@ -35,6 +36,8 @@ log = logging.getLogger("latentforensics")
 def run(params: Params, paths: Paths) -> None:
     """Write ``importance``, ``channel_groups``, ``agreement``, ``channel_effects`` and the data behind a plot."""
     current = STAGE.run(params, paths)
+    effort = current.params.effort("importance")
+    on_device = effort.n_effect_faces > 0 or any(uses_device(m, current.params.profile) for m in effort.models)
     rows: Rows = {name: [] for name in TABLES}
     reason: str | None = None
     try:
@@ -47,7 +50,7 @@ def run(params: Params, paths: Paths) -> None:
     no_effects = reason or "importance.n_effect_faces is 0 in this profile"
     for name in TABLES:
         why = no_effects if name == "channel_effects" and not rows[name] else reason
-        tables.write_rows(rows[name], paths.table(name), name=name, meta=current.meta(reason=why))
+        tables.write_rows(rows[name], paths.table(name), name=name, meta=current.meta(on_device=on_device, reason=why))
     paths.plots.mkdir(parents=True, exist_ok=True)
     written = tables.read_pandas(paths.table("importance"), "importance")
     alone = written[written["method"].str.startswith("rf-alone-")]  # `dvc plots` draws one curve of a file
@@ -83,7 +86,9 @@ def _measure(current: Run, inside: Features, codes: NDArray[np.float32]) -> Rows
     alone: dict[str, list[ImportanceRow]] = {}
     of_parts: dict[str, list[ImportanceRow]] = {}
     for model in effort.models:
-        settings = replace(base, model=model, device="cpu" if model == "rf" else current.device)
+        settings = replace(
+            base, model=model, device=current.device if uses_device(model, current.params.profile) else "cpu"
+        )
         wanted = [*single, *(parts.values() if effort.parts_alone else [])]
         found = channel_importance(
             codes, y, groups, videos=inside.faces["video_id"].tolist(), settings=settings, parts=wanted

@@ -9,14 +9,15 @@ from dataclasses import asdict
 import numpy as np
 
 from classifiers.learning import LearningSettings, learning_curve, plan_draws, train_draws
-from classifiers.models import model_factory
+from classifiers.models import model_factory, uses_device
 from classifiers.splits import SplitError
 from pipeline import tables
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import bar
 from pipeline.shards import Shards
-from pipeline.stages import features, training
+from pipeline.stages import features
+from pipeline.stages.blended_items import with_blended
 from pipeline.stages.common import Run, Stage
 
 STAGE = Stage(
@@ -30,7 +31,7 @@ log = logging.getLogger("latentforensics")
 def run(params: Params, paths: Paths) -> None:
     """Write the ``learning`` table, one piece per space, and the data behind its plot."""
     current = STAGE.run(params, paths)
-    meta = current.meta()
+    meta = current.meta(on_device=_on_device(current))
     shards = Shards(paths.work("learning", meta["fingerprint"]), name="learning", meta=meta)
     skipped = []
     keys = []
@@ -47,6 +48,10 @@ def run(params: Params, paths: Paths) -> None:
     shards.finish(keys, paths.table("learning"))
     _write_plot(paths)
     log.info("learning: %d of %d spaces", len(keys), len(current.params.spaces))
+
+
+def _on_device(current: Run) -> bool:
+    return uses_device(current.params.learning.model, current.params.profile)
 
 
 def _curve(current: Run, paths: Paths, space: str) -> list[dict[str, object]]:
@@ -69,11 +74,11 @@ def _curve(current: Run, paths: Paths, space: str) -> list[dict[str, object]]:
         settings.model,
         profile=current.params.profile,
         seed=seed,
-        device=current.device,
+        device=current.device if _on_device(current) else "cpu",
         n_jobs=-1,
         blocks=inside.blocks,
     )
-    factory = training.with_blended(factory, paths, inside)
+    factory = with_blended(factory, paths, inside)
     models = train_draws(inside.vectors, y, groups, plan, model_factory=factory)
     trained = list(bar(models, total=len(plan.training), what=f"learning {space}", unit="model"))
     points = learning_curve(

@@ -44,12 +44,14 @@ def run(params: Params, paths: Paths) -> None:
 
 def _facts(current: Run) -> RunFacts:
     settings = current.params
-    used = {name for meta in recorded(current.paths).values() for name in meta.get("weights", {})}
+    written = recorded(current.paths).values()
+    used = {name for meta in written for name in meta.get("weights", {})}
+    devices = {device for meta in written if (device := meta.get("device"))}
     entries = [weights.REGISTRY[name] for name in sorted(used & set(weights.REGISTRY))]
     return RunFacts(
         seed=settings.seed,
         profile=settings.profile,
-        device=current.device,
+        device=", ".join(sorted(devices)) or "cpu",
         fingerprint=current.fingerprint({}),
         source=settings.data.source,
         versions={"python": platform.python_version()} | {n: importlib.metadata.version(n) for n in _VERSIONS},

@@ -1,4 +1,4 @@
-"""What goes into training besides the rows themselves: self-blended faces, and the model to start from."""
+"""What goes into training besides the rows themselves: the model to start from, and self-blended faces."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.augment import ExtraItems, with_extra
 from classifiers.payload import ModelFileError
 from classifiers.persist import load_model, read_card
 from classifiers.protocol import Classifier
@@ -17,27 +15,13 @@ from classifiers.warm_start import warm_started
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.stages import features
+from pipeline.stages.blended_items import with_blended
 from pipeline.stages.common import Run
 
 Factory = Callable[[int], Classifier]
 #: Digits of a video's id that a model's card keeps: enough to find footage again, and short.
 ID_CHARS = 12
 log = logging.getLogger("latentforensics")
-
-
-def with_blended(factory: Factory, paths: Paths, inside: features.Features) -> Factory:
-    """Models that train with the self-blended faces of their training groups; the same ones where there are none."""
-    blended = features.load(paths, inside.space, blended=True)
-    if blended.faces.empty:
-        return factory
-    if blended.feature_id != inside.feature_id:
-        raise UserError(
-            f"self-blended faces have vectors of '{blended.feature_id}', the others of '{inside.feature_id}': "
-            "run `dvc repro`"
-        )
-    log.info("%s: %d self-blended faces train besides the %d", inside.space, len(blended.faces), len(inside.faces))
-    labels = np.ones(len(blended.faces), dtype=np.int64)
-    return with_extra(factory, ExtraItems.of(blended.vectors, labels, blended.faces["source_group"].to_numpy()))
 
 
 def video_marks(video_ids: NDArray[Any]) -> list[str]:
