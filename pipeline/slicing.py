@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +15,7 @@ from classifiers.holm import holm
 from classifiers.metrics import Scores
 from classifiers.slices import Slicer, SliceRow
 from pipeline import attributes
+from pipeline.ingest.skin import SKIN_TONES
 from pipeline.params import Slices
 
 Rows = list[dict[str, Any]]
@@ -109,7 +111,16 @@ def corrected(rows: Rows) -> Rows:
 
 
 def _names(values: NDArray[np.object_]) -> Sequence[str]:
-    return sorted({str(v) for v in values if v is not None})
+    return sorted({str(v) for v in values if v is not None}, key=_place)
+
+
+def _place(name: str) -> tuple[float, bool, str]:
+    """Where a slice stands among those of its attribute: classes and numbers ascend, other names follow by letter."""
+    for classes in (SKIN_TONES, attributes.YAW_NAMES):
+        if name in classes:
+            return float(classes.index(name)), True, name
+    start = re.match(r"(below )?c?(-?\d+(?:\.\d+)?)", name)
+    return (float(start[2]), start[1] is None, name) if start else (np.inf, True, name)
 
 
 def _row(place: dict[str, str], found: SliceRow) -> dict[str, Any]:

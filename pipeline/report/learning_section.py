@@ -107,5 +107,4 @@ def _table(rows: pd.DataFrame, level: str) -> Block:
         cells = [scores.format_interval(_triple(cast(pd.Series, by.loc[m]))) if m in by.index else "—" for m in metrics]
         lines.append([space, n_groups, round(float(first["n_train_items"])), int(first["n_draws"]), *cells])
     measured = f"Measured on {rows['n_groups_measured'].max():,} groups, {rows['n_items_measured'].max():,} {level}s."
-    why = sorted({str(r) for r in rows["reason"].dropna()})
-    return blocks.table(columns, lines, note=measured + (f" Remarks: {'; '.join(why)}." if why else ""))
+    return blocks.table(columns, lines, note=measured + scores.remarks(rows["reason"].dropna()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,6 +219,21 @@ def metric_table(metrics: pd.DataFrame, *, level: str, split: str, names: list[s
         key=lambda r: (r["space"] == "baseline", *_rank(r.get(key) if key else None, sign), r["space"], r["model"])
     )
     return pd.DataFrame(out, columns=["space", "model", "n_groups", "n_items", "reason", *names])
+
+
+def remarks(reasons: Iterable[str | None]) -> str:
+    """A sentence of what the rows of a table say of themselves, each remark once: '' or ' Remarks: ...; ... .'.
+
+    Remarks that differ by the count they begin with become one of the largest.
+    """
+    counts: dict[str, set[int]] = {}
+    for remark in (part for reason in reasons for part in (reason or "").split("; ") if part):
+        start = re.match(r"(\d+) (?!%)", remark)  # a share is no count
+        counts.setdefault(remark[start.end() :] if start else remark, set()).update([int(start[1])] if start else [])
+    if not counts:
+        return ""
+    said = [f"{'up to ' * (len(n) > 1)}{max(n)} {text}" if n else text for text, n in counts.items()]
+    return f" Remarks: {'; '.join(said)}."
 
 
 def _rank(cell: tuple[float | None, ...] | None, sign: int) -> tuple[bool, float]:

@@ -188,8 +188,7 @@ def _metric_table(table: pd.DataFrame, names: list[str], level: str) -> Block:
         )
         for _, r in table.iterrows()
     ]
-    why = sorted({r for r in table["reason"] if r})
-    return blocks.table(columns, rows, note=scores.BASELINE_NOTE + (f" Remarks: {'; '.join(why)}." if why else ""))
+    return blocks.table(columns, rows, note=scores.BASELINE_NOTE + scores.remarks(table["reason"]))
 
 
 def _best(data: ReportInput, metrics: pd.DataFrame, figs: Figures) -> list[Block]:

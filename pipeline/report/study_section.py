@@ -83,11 +83,10 @@ def _cell(row: pd.Series) -> str:
 def study_note(study: pd.DataFrame) -> str:
     """What a reader of the study's table needs to know."""
     metric = ", ".join(sorted(study["perceptual"].unique()))
-    why = sorted({str(r) for r in study["reason"].dropna()})
     return (
         f"Perceptual distance: {metric}; low is good."
         + (f" {IN_FIT_NOTE}" if study["n_in_fit"].any() else "")
-        + (f" Remarks: {'; '.join(why)}." if why else "")
+        + scores.remarks(study["reason"].dropna())
     )
 
 

@@ -100,3 +100,12 @@ def test_format_interval_shows_what_there_is() -> None:
     assert scores.format_interval((0.8125, 0.7, 0.9)) == "0.812 [0.700, 0.900]"
     assert scores.format_interval((0.8125, None, None), digits=1) == "0.8"
     assert scores.format_interval((None, None, None)) == "—"
+
+
+def test_remarks_are_said_once_and_counts_become_the_largest() -> None:
+    said = scores.remarks(
+        ["12 of 2000 draws lack a class; 1 % of 24 reals is less than one", "267 of 2000 draws lack a class", None, ""]
+    )
+    assert said == " Remarks: up to 267 of 2000 draws lack a class; 1 % of 24 reals is less than one."
+    assert scores.remarks(["3 draws; dim", "3 draws"]) == " Remarks: 3 draws; dim."
+    assert scores.remarks([None]) == ""
