@@ -141,10 +141,10 @@ def test_fitting_lowers_the_error_and_repeats(
     code_set, images = small_set
     settings = HeadFit(n_steps=12, n_pool=4, n_windows=2, window_px=24)
 
-    def fitted(seed: int) -> tuple[FastHead, list[float]]:
+    def fitted(seed: int, n_steps: int = settings.n_steps) -> tuple[FastHead, list[float]]:
         head = start_head(mobile_bf16, n_codes=500, seed=seed)
         start_direct(head, mobile_bf16, code_set, images, n_codes=3, n_pixels=800)
-        steps = HeadFit(**{**vars(settings), "seed": seed})
+        steps = HeadFit(**{**vars(settings), "seed": seed, "n_steps": n_steps})
         return head, [loss for _, loss in fit_head(head, mobile_bf16, code_set, images, steps)]
 
     state = torch.get_rng_state()
@@ -154,7 +154,7 @@ def test_fitting_lowers_the_error_and_repeats(
     again, same_losses = fitted(0)
     assert same_losses == losses
     assert torch.equal(head.leave.weight, again.leave.weight)
-    assert fitted(1)[1] != losses
+    assert fitted(1, n_steps=1)[1][0] != losses[0]
     assert not any(parameter.requires_grad for parameter in head.parameters())
     mse = 4 * 10 ** (-head_psnr_db(head, mobile_bf16, code_set, images, [0]) / 10)
     assert math.isfinite(mse)
