@@ -7,6 +7,9 @@ covers the choice of measured groups, not the choice of training data.
 With G groups the plain percentile interval is too narrow: the draws spread like sqrt((G - 1) / G) of the truth, and the
 spread itself is estimated. The *expanded percentile* interval (Hesterberg 2015) widens the quantiles to
 Phi(+-sqrt(G / (G - 1)) t(G - 1)), which makes it as wide as Student's t where the metric is a mean.
+
+Near the end of a metric's range even that is too narrow: ten right groups of ten would give [1, 1]. For metrics in
+[0, 1] each draw therefore also holds two imagined observations, one at 0 and one at 1 (``with_imagined``).
 """
 
 from __future__ import annotations
@@ -19,13 +22,39 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtrit
 
-from classifiers.checks import Float64Array, Groups, IntArray, check_labels, check_probabilities, group_codes
+from classifiers.checks import (
+    FAKE,
+    REAL,
+    Float64Array,
+    Groups,
+    IntArray,
+    check_labels,
+    check_probabilities,
+    group_codes,
+)
 from classifiers.metrics import COUNTS, DEFAULT_THRESHOLD, Scores
 
 # An interval from fewer usable draws than this share would describe only the lucky ones.
 MIN_USABLE_SHARE = 0.5
-# With 10 groups 95 % intervals were seen to hold the truth in 92 % of studies (docs/decisions.md); with fewer, in less.
+# From 10 groups of each class on, simulated studies show what 95 % intervals hold (docs/decisions.md).
 FEW_GROUPS = 10
+# Metrics in [0, 1] that may come to lie at an end of it, where draws alone show too little spread.
+BOUNDED = frozenset(
+    {
+        "accuracy",
+        "balanced_accuracy",
+        "recall",
+        "specificity",
+        "roc_auc",
+        "average_precision",
+        "eer",
+        "tpr_at_fpr_01",
+        "accuracy_reversed",
+        "roc_auc_reversed",
+    }
+)
+# An imagined observation weighs a third of a source group: chosen by the coverage seen in simulated studies.
+IMAGINED_PER_GROUP = 3
 ECE_REMARK = "chance adds to the calibration error: it and its interval are too high where items are few"
 
 
@@ -44,6 +73,8 @@ class Measure(Protocol):
 
 # Labels [n], P(fake) [n] and group numbers [n] -> a measure of them.
 MeasureOf = Callable[[IntArray, Float64Array, IntArray], Measure]
+# Low end, high end, number of unusable draws, and why there is no interval (or what limits it).
+Interval = tuple[float, float, int, str | None]
 
 
 @dataclass(frozen=True)
@@ -105,6 +136,7 @@ def evaluate(
     codes, names = group_codes(groups, n=len(labels))
     measures = [Scores.of(labels, p, codes, threshold=threshold, score=ranked), *(of(labels, p, codes) for of in more)]
     weights = draw_groups(len(names), n_boot=n_boot, rng=np.random.default_rng(seed))
+    per_class = groups_per_class(labels, codes)
     rows = []
     for measure in measures:
         values = measure.evaluate(np.ones((1, len(names)), dtype=np.int64))
@@ -113,15 +145,16 @@ def evaluate(
             why = measure.undefined.get(metric)
             if len(names) == 1 and metric not in COUNTS:
                 why = why or "one source group: its items are not independent"
-            rows.append(_row(metric, float(value), draws[metric], len(names), len(labels), level=level, why=why))
+            found = metric_interval(
+                metric, float(value), draws[metric], n_groups=len(names), per_class=per_class, level=level
+            )
+            rows.append(_row(metric, float(value), found, len(names), len(labels), why=why))
     return rows
 
 
-def _row(
-    metric: str, value: float, draws: Float64Array, n_groups: int, n_items: int, *, level: float, why: str | None
-) -> MetricRow:
+def _row(metric: str, value: float, found: Interval, n_groups: int, n_items: int, *, why: str | None) -> MetricRow:
     """A metric with its interval; ``why`` says that there is none."""
-    low, high, dropped, reason = metric_interval(metric, value, draws, n_groups=n_groups, level=level)
+    low, high, dropped, reason = found
     if why is not None or np.isnan(value):
         value, low, high, reason = np.nan, np.nan, np.nan, why or "not defined for these items"
     return MetricRow(metric, value, low, high, n_groups, n_items, dropped, reason)
@@ -162,8 +195,21 @@ def draw_groups(n_groups: int, *, n_boot: int, rng: np.random.Generator) -> npt.
     return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n_boot)
 
 
-def interval(draws: Float64Array, *, n_groups: int, level: float = 0.95) -> tuple[float, float, int, str | None]:
-    """Low end, high end, number of unusable draws, and why there is no interval (or what limits it)."""
+def groups_per_class(y: IntArray, codes: IntArray) -> tuple[int, int]:
+    """Number of source groups that hold reals, and that hold fakes."""
+    return len(np.unique(codes[y == REAL])), len(np.unique(codes[y == FAKE]))
+
+
+def interval(
+    draws: Float64Array, *, n_groups: int, level: float = 0.95, per_class: tuple[int, int] | None = None
+) -> Interval:
+    """Low end, high end, number of unusable draws, and why there is no interval (or what limits it).
+
+    Parameters
+    ----------
+    draws : [B] the metric under draws of ``n_groups`` groups, NaN where it is undefined.
+    per_class : groups that hold reals and fakes, of which the fewer tell whether there are enough; None: all hold both.
+    """
     usable = draws[np.isfinite(draws)]
     n_dropped = len(draws) - len(usable)
     if n_groups < 2:
@@ -175,24 +221,57 @@ def interval(draws: Float64Array, *, n_groups: int, level: float = 0.95) -> tupl
     remarks = [f"{n_dropped} of {len(draws)} draws lack a class (or any answer) and are left out"] if n_dropped else []
     if low == high:
         remarks = ["every draw gives the same value: the interval shows no uncertainty, there may be some"]
-    if n_groups < FEW_GROUPS:
-        remarks.append(f"{n_groups} source groups: the interval may be too narrow")
+    fewest = min(per_class) if per_class and min(per_class) else n_groups
+    if fewest < FEW_GROUPS:
+        of_class = " of a class" if fewest < n_groups else ""
+        remarks.append(f"{fewest} source groups{of_class}: the interval may be too narrow")
     return float(low), float(high), n_dropped, "; ".join(remarks) or None
 
 
 def metric_interval(
-    metric: str, value: float, draws: Float64Array, *, n_groups: int, level: float = 0.95
-) -> tuple[float, float, int, str | None]:
-    """Like ``interval``; that of the calibration error is mirrored at the value and kept in [0, 1].
+    metric: str,
+    value: float,
+    draws: Float64Array,
+    *,
+    n_groups: int,
+    per_class: tuple[int, int] | None = None,
+    level: float = 0.95,
+) -> Interval:
+    """Like ``interval``, as the metric needs it.
 
-    A calibration error is a sum of absolute gaps, so chance can only add to it: the draws lie above the value as the
-    value lies above the truth.
+    Draws of a metric in ``BOUNDED`` get imagined observations, and the interval holds the value. That of the
+    calibration error is mirrored at the value and kept in [0, 1]: it is a sum of absolute gaps, so chance can only add
+    to it, and the draws lie above the value as the value lies above the truth.
     """
-    low, high, n_dropped, reason = interval(draws, n_groups=n_groups, level=level)
+    if metric in BOUNDED:
+        draws = with_imagined(draws, per_class or (n_groups, n_groups), mirrored=metric.endswith("_reversed"))
+    low, high, n_dropped, reason = interval(draws, n_groups=n_groups, level=level, per_class=per_class)
+    if metric in BOUNDED:
+        low, high = min(low, value), max(high, value)
     if metric != "ece" or np.isnan(low):
         return low, high, n_dropped, reason
     low, high = (float(np.clip(2 * value - end, 0, 1)) for end in (high, low))
     return low, high, n_dropped, "; ".join([*([reason] if reason else []), ECE_REMARK])
+
+
+def with_imagined(draws: Float64Array, per_class: tuple[int, int], *, mirrored: bool = False) -> Float64Array:
+    """Draws of a metric in [0, 1] as they would be with two more observations, one at 0 and one at 1: float64 [B].
+
+    A draw d becomes (n d + e1) / (n + e0 + e1), with e0 and e1 from the standard exponential distribution, the weights
+    of the Bayesian bootstrap (Rubin 1981; imagined observations as its prior: Muliere and Secchi 1996). n is three
+    times the harmonic mean of the groups per class, so both lose their influence as groups are added.
+
+    Parameters
+    ----------
+    draws : [B]; NaN stays NaN.
+    mirrored : exchange e0 and e1, so that 1 - metric gets the mirrored interval.
+    """
+    if not min(per_class):
+        return draws
+    n = IMAGINED_PER_GROUP * 2 / (1 / per_class[0] + 1 / per_class[1])
+    # The same for every metric and seed: equal draws, equal interval.
+    at_0, at_1 = np.random.default_rng(0).exponential(size=(2, len(draws)))[:: -1 if mirrored else 1]
+    return np.asarray((n * draws + at_1) / (n + at_0 + at_1), dtype=np.float64)
 
 
 def expanded_tail(n_groups: int, *, level: float = 0.95) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtr
 
-from classifiers.bootstrap import draw_groups, interval
+from classifiers.bootstrap import draw_groups, groups_per_class, interval
 from classifiers.checks import (
     FAKE,
     REAL,
@@ -69,11 +69,12 @@ def paired_bootstrap(
     whole = [s.evaluate(np.ones((1, n_groups), dtype=np.int64)) for s in both]
     weights = draw_groups(n_groups, n_boot=n_boot, rng=np.random.default_rng(seed))
     drawn = [s.evaluate(weights) for s in both]
+    per_class = groups_per_class(labels, codes)
     out = []
     for metric in COMPARED:
         difference = float(whole[0][metric][0] - whole[1][metric][0])
         draws = drawn[0][metric] - drawn[1][metric]
-        low, high, _, reason = interval(draws, n_groups=n_groups, level=level)
+        low, high, _, reason = interval(draws, n_groups=n_groups, level=level, per_class=per_class)
         why = both[0].undefined.get(metric) or ("one source group: nothing to compare on" if n_groups < 2 else None)
         p_value = _p_value(draws, n_groups) if np.isfinite(low) else np.nan
         if why is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.parallel import Parallel, delayed
 
-from classifiers.bootstrap import draw_groups, interval
+from classifiers.bootstrap import draw_groups, groups_per_class, metric_interval
 from classifiers.checks import Float32Array, Float64Array, Groups, IntArray, check_features, check_labels, group_codes
 from classifiers.crossval import cross_validate
 from classifiers.metrics import Scores
@@ -24,6 +24,7 @@ from classifiers.splits import grouped_folds
 
 ImportanceMetric = Literal["accuracy", "balanced_accuracy", "roc_auc"]
 MAX_SHUFFLES = 100
+UNMOVED = "shufflings left the labels as they are (groups differ in size): no null value from there"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,8 @@ class Repeats:
 @dataclass(frozen=True)
 class ImportanceRow:
     """One channel: mean of the metric over repeats, its interval, and the same mean with shuffled labels.
+
+    ``null_value`` is over the repeats whose shuffling moved labels, NaN if none did, which ``reason`` says.
 
     ``channel`` is the number of the part where parts of several channels are measured.
     """
@@ -161,16 +164,27 @@ class _Study:
         per_repeat = np.stack([t.evaluate(draws)[s.metric] for t in true])  # [R, B]
         chosen = rng.integers(0, s.n_repeats, size=(s.n_repeats, s.n_boot))
         means: Float64Array = np.take_along_axis(per_repeat, chosen, axis=0).mean(axis=0)
-        low, high, _, reason = interval(means, n_groups=self.n_groups, level=s.level)
         share = float(self.y.mean())
         values = tuple(float(t.evaluate(once)[s.metric][0]) for t in true)
+        low, high, _, limits = metric_interval(
+            s.metric,
+            float(np.mean(values)),
+            means,
+            n_groups=self.n_groups,
+            per_class=groups_per_class(self.y, self.group),
+            level=s.level,
+        )
+        moved = [is_moved(self.y, labels) for labels in self.shuffled]
+        nulls = [float(t.evaluate(once)[s.metric][0]) for t, is_null in zip(null, moved, strict=True) if is_null]
+        unmoved = None if all(moved) else f"{moved.count(False)} of {len(moved)} {UNMOVED}"
+        reason = "; ".join(why for why in (limits, unmoved) if why) or None
         folds = np.stack([fold_values(self.y, p, self.fold[r], s.metric) for r, p in enumerate(answers[::2])])
         return ImportanceRow(
             channel=channel,
             value=float(np.mean(values)),
             ci_low=low,
             ci_high=high,
-            null_value=float(np.mean([t.evaluate(once)[s.metric][0] for t in null])),
+            null_value=float(np.mean(nulls)) if nulls else np.nan,
             n_repeats=s.n_repeats,
             metric=s.metric,
             majority_share=max(share, 1 - share),
@@ -223,6 +237,11 @@ def _units(y: IntArray, group: IntArray, videos: Groups | None) -> IntArray:
     if len(mixed):
         raise ValueError(f"{len(mixed)} videos hold both labels, the first is '{names[mixed[0]]}'.")
     return unit
+
+
+def is_moved(y: IntArray, shuffled: IntArray) -> bool:
+    """Whether shuffled labels say anything else than the true ones: neither the same nor all exchanged."""
+    return len(np.unique(y != shuffled)) == 2
 
 
 def _shuffled(y: IntArray, unit: IntArray, group: IntArray, fold: IntArray, seed: int) -> IntArray:

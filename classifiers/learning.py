@@ -4,8 +4,9 @@ One grouped part is put aside and never trains; every model of the curve is meas
 nested random draws of growing size are taken: within a draw, a larger training set holds the smaller one, so what two
 sizes differ by is what the added groups gave.
 
-Intervals cover two kinds of chance at once: which groups were drawn for training, and which groups were measured. They
-are for one more draw of that size (what somebody with so many groups has), not for the mean over many draws.
+Intervals cover two kinds of chance at once: which groups were drawn for training, and which groups were measured.
+Those of values are for one more draw of that size (what somebody with so many groups has), those of gains for the mean
+change.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from classifiers.aggregate import Aggregation, aggregate_p_fake
-from classifiers.bootstrap import draw_groups, interval
+from classifiers.bootstrap import draw_groups, groups_per_class, interval, metric_interval
 from classifiers.checks import FAKE, REAL, Float64Array, Groups, IntArray, check_features, check_labels, group_codes
 from classifiers.metrics import Scores
 from classifiers.protocol import Classifier
@@ -81,9 +83,9 @@ class TrainedDraw:
 class CurvePoint:
     """One metric at one level and size.
 
-    ``value`` is the mean over draws; ``ci_low``, ``ci_high`` a 95 % interval for one draw; ``gain`` the change since
-    the next smaller size, paired by draw and measured groups, with its interval (NaN at the smallest size).
-    ``n_items``: training items per draw, in the mean. NaN where there is no number; ``reason`` says why.
+    ``value`` is the mean over draws; ``ci_low``, ``ci_high`` a 95 % interval for one more draw; ``gain`` the mean
+    change since the next smaller size, paired by draw and measured groups, with its interval (NaN at the smallest
+    size). ``n_items``: training items per draw, in the mean. NaN where there is no number; ``reason`` says why.
     """
 
     level: str
@@ -203,13 +205,9 @@ def learning_curve(
 ) -> list[CurvePoint]:
     """Metrics against the number of training groups, frames and videos apart, with intervals.
 
-    Each bootstrap replicate b draws the measured groups with replacement and one of the R draws r. With v[r, b] the
-    metric of draw r on replicate b's groups and m[b] its mean over r, the replicate's value is
-
-        m[b] + sqrt((R + 1) / (R - 1)) (v[r(b), b] - m[b])
-
-    so that the spread over draws enters with the variance of one further draw about the mean of R (s^2 (1 + 1 / R),
-    where choosing among the R alone would give s^2 (R - 1) / R). The ends are the middle 95 % of these values.
+    The bootstrap over measured groups gives the interval of the mean over the R draws; ``widened`` adds the spread of
+    draws, s: t(R - 1) s sqrt(1 + 1 / R) for one more draw's value, t(R - 1) s sqrt(1 / R) for the mean gain. With few
+    draws s is hardly known, which t answers for: intervals are then wide.
 
     Parameters
     ----------
@@ -224,6 +222,7 @@ def learning_curve(
     codes, names = group_codes(np.asarray(groups)[plan.measured])
     of_video = np.asarray(videos)[plan.measured]
     weights = draw_groups(len(names), n_boot=n_boot, rng=np.random.default_rng(seed))
+    per_class = groups_per_class(labels, codes)
     sizes = sorted({t.n_groups for t in trained})
     points = []
     for name in ("frame", "video"):
@@ -242,7 +241,7 @@ def learning_curve(
                 n_items = float(np.mean([t.n_items for t in trained if t.n_groups == size]))
                 n_measured = measures[size][0].n_items
                 points.append(
-                    _point(name, metric, size, now, before, n_items, len(names), n_measured, level=level, seed=seed)
+                    _point(name, metric, size, now, before, n_items, per_class, len(names), n_measured, level=level)
                 )
                 before = now
     return points
@@ -298,14 +297,21 @@ class _Replicates:
         """Difference, draw by draw; a single draw stands against every one of the other's."""
         return _Replicates(self.value - other.value, self.drawn - other.drawn)
 
-    def one_draw(self, *, seed: int) -> Float64Array:
-        """Replicates [B] of one draw's value; see ``learning_curve``."""
-        n, n_boot = self.drawn.shape
-        if n == 1:
-            return self.drawn[0]
-        mean = self.drawn.mean(axis=0)
-        chosen = np.random.default_rng([seed, 1]).integers(0, n, size=n_boot)
-        return np.asarray(mean + ((n + 1) / (n - 1)) ** 0.5 * (self.drawn[chosen, np.arange(n_boot)] - mean))
+
+def widened(
+    values: Float64Array, low: float, high: float, *, one_more: bool, level: float = 0.95
+) -> tuple[float, float]:
+    """An interval [low, high] of the mean of ``values`` [R], widened by the spread between them.
+
+    Distances from the mean add as squares (Zou and Donner 2008): that of the given end, which stands for the measured
+    groups, and t(R - 1) s sqrt(1 / R), or s sqrt(1 + 1 / R) for ``one_more`` value beside these.
+    """
+    n = len(values)
+    if n < 2:
+        return low, high
+    mean = float(values.mean())
+    half = stdtrit(n - 1, (1 + level) / 2) * values.std(ddof=1) * np.sqrt(1 / n + one_more)
+    return mean - float(np.hypot(max(mean - low, 0), half)), mean + float(np.hypot(max(high - mean, 0), half))
 
 
 def _point(
@@ -315,21 +321,30 @@ def _point(
     now: _Replicates,
     before: _Replicates | None,
     n_items: float,
+    per_class: tuple[int, int],
     n_measured_groups: int,
     n_measured: int,
     *,
     level: float,
-    seed: int,
 ) -> CurvePoint:
     highest = 1.0 if metric == "roc_auc" else np.inf
-    low, high, _, reason = interval(now.one_draw(seed=seed), n_groups=n_measured_groups, level=level)
+    low, high, _, reason = metric_interval(
+        metric,
+        float(now.value.mean()),
+        now.drawn.mean(axis=0),
+        n_groups=n_measured_groups,
+        per_class=per_class,
+        level=level,
+    )
+    low, high = widened(now.value, low, high, one_more=True, level=level)
     if len(now.value) == 1 and reason is None:
         reason = "one draw: the interval covers the measured groups, not the choice of training groups"
     gain = gain_low = gain_high = np.nan
     if before is not None:
         change = now.minus(before)
         gain = float(change.value.mean())
-        gain_low, gain_high, _, _ = interval(change.one_draw(seed=seed), n_groups=n_measured_groups, level=level)
+        gain_low, gain_high, _, _ = interval(change.drawn.mean(axis=0), n_groups=n_measured_groups, level=level)
+        gain_low, gain_high = widened(change.value, gain_low, gain_high, one_more=False, level=level)
     return CurvePoint(
         level=name,
         metric=metric,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.bootstrap import draw_groups, interval
+from classifiers.bootstrap import draw_groups, groups_per_class, metric_interval
 from classifiers.checks import FAKE, REAL, Float64Array, Groups, IntArray, check_features, check_labels, group_codes
 from classifiers.holm import holm
 from classifiers.metrics import Scores
@@ -107,8 +107,23 @@ def _try(
     aucs = _roc_auc(answers, tried)
     p_value = (1 + int((aucs[1:] >= aucs[0] - 1e-12).sum())) / len(aucs)
     drawn = Scores.of(tried[:, 0], answers[:, 0], codes).evaluate(draws)["roc_auc"]
-    low, high, _, reason = interval(drawn, n_groups=draws.shape[1])
+    low, high, _, limits = metric_interval(
+        "roc_auc", float(aucs[0]), drawn, n_groups=draws.shape[1], per_class=groups_per_class(tried[:, 0], codes)
+    )
+    reason = "; ".join(why for why in (limits, _unmoved(tried)) if why) or None
     return ShortcutRow(name, float(aucs[0]), low, high, p_value, np.nan, False, reason)
+
+
+def _unmoved(tried: IntArray) -> str | None:
+    """Why no p-value can be small: shufflings [n, 1 + S] that say the same as the labels in the first column.
+
+    Labels that are all exchanged say the same: a classifier trained on them ranks the other way round.
+    """
+    moved = (tried[:, 1:] != tried[:, :1]).mean(axis=0)
+    n_same = int(((moved == 0) | (moved == 1)).sum())
+    if n_same < SIGNIFICANT * len(moved):
+        return None
+    return f"{n_same} of {len(moved)} shufflings left the labels as they are: nothing can be flagged"
 
 
 def _out_of_fold(X: Float64Array, tried: IntArray, fold: IntArray) -> Float64Array:

@@ -16,8 +16,10 @@ from pipeline.report.palette import metric_name, model_name
 TARGETS = (0.6, 0.7, 0.8, 0.9)  # values of the ROC-AUC for which the number of groups is stated
 INTRO = (
     "The classifier is trained on growing numbers of source groups (footage that belongs together) and judged on "
-    "groups that never train. Dots are means over nested random draws; bands are 95 % intervals of one such draw, over "
-    "which groups trained and which were measured. So a band tells what somebody with so many groups may meet."
+    "groups that never train. Dots are means over nested random draws. Bands are 95 % prediction intervals for one "
+    "more such draw, what somebody with so many groups of this kind may meet: they cover which groups trained and "
+    "which were measured, and are wide where draws are few, as their spread is then hardly known. Where one draw took "
+    "all groups, the band covers the measured groups alone. Intervals of changes are for the mean change."
 )
 
 

@@ -177,10 +177,10 @@ def telling_channels(importance: pd.DataFrame) -> list[int]:
     """Channels whose whole interval lies above both the shuffled value and chance.
 
     Chance counts too: with few groups, out-of-fold scores under shuffled labels may fall well below it, and to beat
-    such a low value alone proves nothing.
+    such a low value alone proves nothing. Where shuffling could not be done, no channel is shown to tell.
     """
     chance = importance["method"].map(importance_chance).astype("float64")
     null = importance["null_value"].astype("float64")
     bar = np.fmax(chance.to_numpy(), null.to_numpy())
     above = importance["ci_low"].to_numpy(dtype=np.float64) > bar
-    return sorted(int(c) for c in importance.loc[above, "channel"])
+    return sorted(int(c) for c in importance.loc[above & null.notna().to_numpy(), "channel"])

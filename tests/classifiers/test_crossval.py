@@ -174,6 +174,15 @@ def test_shuffling_leaves_the_mix_of_classes_in_groups():
         assert (shuffled != labels).any()
 
 
+def test_shuffling_that_moves_no_label_gives_no_null():
+    """Groups of one class and of different sizes have nothing to exchange."""
+    group = np.repeat(np.arange(6), [2, 3, 4, 5, 6, 7])
+    wplus = np.random.default_rng(0).normal(size=(27, 2, 4)).astype(np.float32)
+    row = next(channel_importance(wplus, group % 2, group, videos=np.arange(27), settings=QUICK))
+    assert np.isnan(row.null_value)
+    assert "2 of 2 shufflings left the labels as they are" in row.reason
+
+
 def test_importance_refuses_what_it_cannot_measure():
     wplus, y, group, _ = planted(2)
     with pytest.raises(SplitError, match="3 folds need 3 source groups"):

@@ -175,10 +175,31 @@ def test_items_are_ranked_by_the_score_and_judged_by_p_fake():
 
 
 def test_width_zero_is_said():
-    y = np.tile([0, 1], 10)
-    row = next(r for r in evaluate(y, y * 0.8 + 0.1, np.arange(20), n_boot=100, seed=0) if r.metric == "accuracy")
-    assert (row.value, row.ci_low, row.ci_high) == (1, 1, 1)
-    assert "no uncertainty" in row.reason
+    low, high, _, reason = interval(np.full(100, 0.3), n_groups=20)
+    assert (low, high) == (0.3, 0.3)
+    assert "no uncertainty" in reason
+
+
+@pytest.mark.parametrize(("n", "least", "most"), [(10, 0.7, 0.93), (100, 0.97, 0.995)])
+def test_all_right_is_not_certain(n, least, most):
+    # Of 2 n groups all are right: "rule of three", the lower end of 95 % is near 1 - 3.7 / (2 n).
+    y = np.tile([0, 1], n)
+    rows = {r.metric: r for r in evaluate(y, y * 0.8 + 0.1, np.arange(2 * n), n_boot=2000, seed=0)}
+    for metric in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision"):
+        assert (rows[metric].value, rows[metric].ci_high) == (1, 1)
+        assert least < rows[metric].ci_low < most
+    for metric in ("roc_auc", "accuracy"):
+        end = rows[f"{metric}_reversed"]
+        assert (end.ci_low, end.ci_high) == (0, pytest.approx(1 - rows[metric].ci_low))
+
+
+def test_few_groups_of_a_class_are_said_however_many_the_other_has():
+    y = np.r_[np.zeros(5, int), np.ones(25, int)]
+    p = np.random.default_rng(0).random(30)
+    rows = {r.metric: r for r in evaluate(y, p, np.arange(30), n_boot=200, seed=0)}
+    assert "5 source groups of a class: the interval may be too narrow" in rows["roc_auc"].reason
+    rows = {r.metric: r for r in evaluate(np.tile([0, 1], 10), p[:20], np.arange(20), n_boot=200, seed=0)}
+    assert rows["accuracy"].reason is None
 
 
 def test_accuracy_interval_is_the_binomial_one():

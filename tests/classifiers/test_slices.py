@@ -139,3 +139,13 @@ def test_shortcuts_raise_few_false_alarms() -> None:
         families = {str(k): rng.normal(size=(24, 4))[group] + rng.normal(size=(72, 4)) for k in range(4)}
         alarms += any(r.flagged for r in find_shortcuts(families, y, group, n_boot=20, seed=seed, n_shuffles=100))
     assert alarms < 9
+
+
+def test_shufflings_that_cannot_move_labels_are_said() -> None:
+    """Groups of one class and of different sizes: nothing can be exchanged."""
+    sizes = (2, 3, 4, 5, 6, 7)
+    group = np.repeat(np.arange(6), sizes)
+    y = group % 2
+    row = find_shortcuts({"x": np.random.default_rng(0).normal(size=(27, 1))}, y, group, n_boot=50, seed=0)[0]
+    assert row.p_value == 1
+    assert "1000 of 1000 shufflings left the labels as they are" in (row.reason or "")
