@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline import projectors, scorecard, study, tables
+from pipeline import projectors, scorecard, study, tables, units
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -14,7 +14,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "evaluate",
     sections=("seed", "evaluate", "invert.poor_above"),
-    inputs=("predictions", "faces", "wplus", "codes", "curves"),
+    inputs=("predictions", "faces", "splits", "wplus", "codes", "curves"),
 )
 log = logging.getLogger("latentforensics")
 _FACE_COLUMNS = ["face_id", "video_id", "frame_index", "track_id", "source_group", "method", "status"]
@@ -24,7 +24,7 @@ def run(params: Params, paths: Paths) -> None:
     """Write ``metrics``, ``method_metrics``, ``comparisons``, ``study``, ``effort`` and what DVC reads."""
     current = STAGE.run(params, paths)
     predictions = tables.read_pandas(paths.table("predictions"), "predictions")
-    faces = tables.read_pandas(paths.table("faces"), "faces", columns=_FACE_COLUMNS)
+    faces = units.by_unit(tables.read_pandas(paths.table("faces"), "faces", columns=_FACE_COLUMNS), paths)
     wanted, seed = current.params.evaluate, current.params.seed
     metrics = scorecard.of_models(predictions, wanted, seed=seed)
     rows = {
@@ -60,7 +60,9 @@ def _study(current: Run, paths: Paths) -> None:
             "name one in invert.perceptual and run `dvc repro`"
         )
     metric = next(iter(names), "none")
-    groups = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "source_group"])
+    groups = units.by_unit(
+        tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "source_group"]), paths
+    )
     group_of = dict(zip(groups["face_id"], groups["source_group"], strict=True))
     drawn = {"n_boot": current.params.evaluate.n_boot, "seed": current.params.seed}
     rows = study.study(

@@ -24,7 +24,7 @@ from pipeline.stages.features import Features
 STAGE = Stage(
     "importance",
     sections=("seed", "spaces", "device", "profile", "weights", "invert.generator", "importance"),
-    inputs=("faces", "wplus"),
+    inputs=("faces", "wplus", "splits"),
 )
 JOINT_METRIC: ImportanceMetric = "roc_auc"  # a ranking moves before any answer crosses 0.5
 JOINT_BOOT = 300
@@ -62,7 +62,7 @@ def _codes(current: Run, paths: Paths) -> tuple[Features, NDArray[np.float32]]:
     """Labelled codes as [n, n_channels, w_dim]; SplitError where there are none."""
     if "wplus" not in current.params.spaces:
         raise SplitError("'wplus' is not among the spaces in params.yaml")
-    inside = features.labelled(features.load(paths, "wplus"))
+    inside = features.by_unit(features.labelled(features.load(paths, "wplus")), paths)
     if inside.faces.empty:
         raise SplitError("no face has a label")
     n_channels = int(tables.read(paths.table("wplus"), "wplus", columns=["n_channels"]).column(0)[0].as_py())

@@ -118,7 +118,7 @@ def test_the_learning_table_has_both_levels_and_a_plot(done: Paths) -> None:
 def test_without_enough_groups_the_reason_stands_in_the_table(tmp_path: Path, done: Paths) -> None:
     paths = make(tmp_path, **{"learning.quick": {"sizes": [50], "n_draws": 1}})
     shutil.copytree(done.table("embeddings"), paths.table("embeddings"))
-    project.run(paths, "learning")
+    project.run(paths, "split", "learning")
     assert ids(paths, "learning", "space") == []
     assert "more than the 10 source groups" in tables.metadata(paths.table("learning"))["skipped"][0]
 
