@@ -26,13 +26,14 @@ def run(params: Params, paths: Paths) -> None:
     predictions = tables.read_pandas(paths.table("predictions"), "predictions")
     faces = units.by_unit(tables.read_pandas(paths.table("faces"), "faces", columns=_FACE_COLUMNS), paths)
     wanted, seed = current.params.evaluate, current.params.seed
+    told = tables.metadata(paths.table("predictions"))
     metrics = scorecard.of_models(predictions, wanted, seed=seed)
     rows = {
-        "metrics": scorecard.coverage(faces, wanted, seed=seed) + metrics,
+        "metrics": [*scorecard.coverage(faces, wanted, seed=seed), *metrics, *scorecard.not_judged(predictions, told)],
         "method_metrics": scorecard.of_methods(predictions, scorecard.methods(faces), wanted, seed=seed),
         "comparisons": scorecard.against_best(predictions, metrics, wanted, seed=seed),
     }
-    reason = tables.metadata(paths.table("predictions")).get("reason")
+    reason = told.get("reason")
     for name, table in rows.items():
         tables.write_rows(table, paths.table(name), name=name, meta=current.meta(reason=reason))
     _study(current, paths)

@@ -34,7 +34,7 @@ def run(params: Params, paths: Paths) -> None:
     faces = units.by_unit(slice_inputs.face_facts(paths, known, videos), paths)
     names = TABLES["attributes"].column_names
     tables.write_rows(_records(faces[names]), paths.table("attributes"), name="attributes", meta=current.meta())
-    predictions = tables.read_pandas(paths.table("predictions"), "predictions")
+    predictions = slicing.one_split(tables.read_pandas(paths.table("predictions"), "predictions"))
     pairs = slicing.judged(predictions, which=settings.classifiers)
     rows = slicing.classifier_rows(predictions, slice_inputs.with_clusters(paths, faces), pairs, settings, seed=seed)
     rows += slicing.reconstruction_rows(faces, settings, seed=seed)

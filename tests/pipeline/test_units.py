@@ -120,3 +120,25 @@ def test_where_whole_domains_are_left_out_groups_stay_the_unit(tmp_path: Path) -
     project.run(paths, "split")
     found = load(paths, "wplus")
     pd.testing.assert_frame_equal(by_unit(found, paths).faces, found.faces)
+
+
+def test_constant_vectors_give_a_reason_and_never_a_number(tmp_path: Path) -> None:
+    paths = make(tmp_path, shared=False)
+    rows = tables.read(paths.table("wplus"), "wplus").to_pylist()
+    same = [{**row, "wplus": np.ones(2 * N_CHANNELS, np.float32)} for row in rows]
+    material.write(tmp_path, "wplus", same, perceptual="stlpips-alex")
+    project.run(paths, "split", "train", "evaluate", "learning", "importance")
+    metrics = tables.read_pandas(paths.table("metrics"), "metrics")
+    flagged = metrics[metrics["space"].eq("wplus")]
+    assert set(flagged["level"]) == {"frame", "video"}
+    assert flagged["value"].isna().all()
+    assert flagged["reason"].str.contains("vectors are the same").all()
+    assert metrics[metrics["space"].eq("efficientnet")]["value"].notna().any(), "the other space is judged"
+    assert set(tables.read_pandas(paths.table("predictions"), "predictions")["space"]) == {"efficientnet"}
+    assert not paths.model("wplus", "logistic").exists()
+    auc = metrics[metrics["metric"].eq("roc_auc") & metrics["space"].eq("efficientnet")].set_index("level")["value"]
+    for score in read_card(paths.model("efficientnet", "logistic"))["metadata"]["scores"]:
+        if score["metric"] == "roc_auc":
+            assert score["value"] == pytest.approx(auc[score["level"]]), "the card says what the table says"
+    assert "vectors are the same" in tables.metadata(paths.table("learning"))["skipped"][0]
+    assert "codes are the same" in tables.metadata(paths.table("importance"))["reason"]
