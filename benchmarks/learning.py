@@ -10,7 +10,6 @@ groups aside, trains a model on them, and draws a second curve of models that st
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from classifiers.learning import CurvePoint, LearningSettings, learning_curve, p
 from classifiers.models import MODEL_NAMES, PROFILE_NAMES, make_model
 from classifiers.protocol import Classifier
 from classifiers.warm_start import warm_started
+from pipeline.progress import bar
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -76,12 +76,8 @@ def _points(
         sizes=tuple(asked.sizes), n_draws=asked.draws, share_held_out=asked.held_out, seed=asked.seed
     )
     plan = plan_draws(y, groups, settings=settings)
-    started_s = time.perf_counter()
-    trained = []
-    for event in train_draws(X, y, groups, plan, model_factory=factory):
-        trained.append(event)
-        print(f"\r  {len(trained)}/{len(plan.training)}, {time.perf_counter() - started_s:.0f} s", end="", flush=True)
-    print("\r", end="")
+    events = train_draws(X, y, groups, plan, model_factory=factory)
+    trained = list(bar(events, total=len(plan.training), what="draws", unit="model"))
     videos = np.arange(len(y)).astype(str)  # a crop is a video here
     return [p for p in learning_curve(trained, plan, y, groups, videos, seed=asked.seed) if p.level == "frame"]
 

@@ -57,6 +57,22 @@ def check_features(X: npt.ArrayLike, *, n_features: int | None = None) -> Float3
     return matrix
 
 
+class ConstantError(ValueError):
+    """Vectors that are all the same: any answer about them would be a number about nothing."""
+
+
+def check_varies(X: Float32Array, *, what: str = "vectors") -> None:
+    """Refuse a matrix [n, d] whose rows are all equal.
+
+    Raises
+    ------
+    ConstantError
+        No feature varies.
+    """
+    if not any((X[s : s + CHUNK_ROWS] != X[0]).any() for s in range(0, len(X), CHUNK_ROWS)):
+        raise ConstantError(f"All {len(X)} {what} are the same: there is nothing to tell real from fake by.")
+
+
 def check_labels(y: npt.ArrayLike, *, n: int | None = None, both_classes: bool = False) -> IntArray:
     """Labels as int64 [n], 0 real and 1 fake.
 

@@ -68,7 +68,13 @@ class Slicer:
         self._drawn = self.weights.astype(np.float64)
 
     def scores(
-        self, y: npt.ArrayLike, p_fake: npt.ArrayLike, inside: Mask, *, threshold: float = DEFAULT_THRESHOLD
+        self,
+        y: npt.ArrayLike,
+        p_fake: npt.ArrayLike,
+        inside: Mask,
+        *,
+        score: npt.ArrayLike | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
     ) -> list[SliceRow]:
         """``error_rate`` (compared with the rest), ``balanced_accuracy`` and ``roc_auc`` of one slice.
 
@@ -76,9 +82,11 @@ class Slicer:
         ----------
         y, p_fake : [n] labels and P(fake); P(fake) at or above ``threshold`` is called fake.
         inside : bool [n], true for at least one item.
+        score : [n] in [0, 1], what ``roc_auc`` ranks items by; None: ``p_fake``.
         """
         labels = check_labels(y, n=len(self.codes))
         p = check_probabilities(p_fake, n=len(labels))
+        ranked = p if score is None else check_probabilities(score, n=len(labels))
         inside = self._checked(inside)
         wrong = (p >= threshold) != (labels == FAKE)
         here, rest = (self._counts(labels, wrong, mask) for mask in (inside, ~inside))
@@ -89,7 +97,7 @@ class Slicer:
             only = "fake" if labels[inside][0] == FAKE else "real"
             empty = {"n_items": balanced.n_items, "n_groups": balanced.n_groups, "reason": f"only {only} items"}
             return [*rows, *(SliceRow(m, np.nan, **empty) for m in ("balanced_accuracy", "roc_auc"))]  # type: ignore[arg-type]
-        curve = Scores.of(labels[inside], p[inside], codes)
+        curve = Scores.of(labels[inside], ranked[inside], codes)
         columns = np.unique(self.codes[inside])
         ones = np.ones((1, len(columns)), dtype=np.int64)
         auc = np.concatenate([curve.evaluate(w)["roc_auc"] for w in (ones, self.weights[:, columns])])

@@ -42,6 +42,7 @@ def facts(
     balance: str,
     fingerprint: str,
     seed: int,
+    start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What is recorded with a model beside what it knows itself.
 
@@ -50,6 +51,7 @@ def facts(
     rows : the model's out-of-sample rows of ``predictions``.
     parts : per part of the space ``part, space, feature_id, n_dims``; a space of one part has its ``feature_id`` also
         at the top.
+    start : card of the model that training began at; what it was trained on is in this one too.
     """
     single = {"feature_id": parts[0]["feature_id"]} if len(parts) == 1 else {}
     return single | {
@@ -60,8 +62,20 @@ def facts(
         "fingerprint": fingerprint,
         "networks": networks(paths, [part["space"] for part in parts]),
         "scores": scores(rows, seed=seed),
-        **material(paths),
+        **_origin(material(paths), start),
     }
+
+
+def _origin(own: Mapping[str, Any], start: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the model comes from; the mark of the sample set is inherited, however often training began anew."""
+    if start is None:
+        return dict(own)
+    before = start["metadata"]
+    named = {name: before.get(name) for name in ("source", "fingerprint")} | {
+        "trained_on_sample": bool(before.get("trained_on_sample")),
+        "card_sha256": start.get("card_sha256"),
+    }
+    return {**own, "trained_on_sample": own["trained_on_sample"] or named["trained_on_sample"], "start": named}
 
 
 def material(paths: Paths) -> dict[str, Any]:
@@ -95,7 +109,9 @@ def scores(rows: Sequence[Mapping[str, Any]], *, seed: int) -> list[dict[str, An
     found = []
     for (level, split), part in pd.DataFrame(rows).groupby(["level", "split"], sort=True):
         y, groups = part["label"].to_numpy(dtype="int64"), part["source_group"].tolist()
-        for metric in evaluate(y, part["p_fake"].to_numpy(), groups, n_boot=_N_BOOT, seed=seed):
+        # Ranked by the model's own answer, as `metrics` is: calibration differs by fold and would mix the ranks.
+        raw = part["p_fake_raw"].fillna(part["p_fake"]).to_numpy()
+        for metric in evaluate(y, part["p_fake"].to_numpy(), groups, score=raw, n_boot=_N_BOOT, seed=seed):
             if metric.metric in _METRICS:
                 numbers = {n: _number(getattr(metric, n)) for n in ("value", "ci_low", "ci_high")}
                 place = {"level": level, "split": split, "metric": metric.metric}
@@ -114,10 +130,13 @@ def text(card: Mapping[str, Any]) -> str:
         "programs.",
         "",
     ]
+    start = facts.get("start")
     if facts["trained_on_sample"]:
+        own = facts["source"] == "sample"
         lines += [
-            "> **Trained on the sample set, both of whose classes are synthetic. It says nothing about real "
-            "forgeries, and neither do the figures below.**",
+            f"> **{'Trained on' if own else 'Begun at a model that was trained on'} the sample set, both of whose "
+            "classes are synthetic. It says nothing about real forgeries"
+            + (", and neither do the figures below.**" if own else " beyond what its own material taught it.**"),
             "",
         ]
     lines += [
@@ -125,6 +144,7 @@ def text(card: Mapping[str, Any]) -> str:
         "",
         f"- data: layout `{facts['source']}`, {info['n_train']} faces of {info['n_groups_train']} source groups"
         + (f", {100 * share:.0f} % of them fake" if share is not None else ""),
+        *([f"- begun at a model of layout `{start['source']}`, fingerprint `{start['fingerprint']}`"] if start else []),
         f"- classes: {_balance(facts['balance'], info)}",
         f"- split: {_PROTOCOLS[facts['protocol']]}",
         *(

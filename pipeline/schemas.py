@@ -331,7 +331,7 @@ PREDICTIONS = Table(
         Column("model", _STR, "classifier"),
         Column("split", _STR, "side the row stands on; 'cv': predicted out of fold", allowed=SPLITS),
         _LABEL,
-        Column("source_group", _STR, "connected footage"),
+        Column("source_group", _STR, "what the split kept on one side: connected footage, and what was joined to it"),
         Column("p_fake", _F64, "probability of being fake, calibrated", low=0, high=1),
         Column(
             "p_fake_raw",

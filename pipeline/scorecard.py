@@ -60,6 +60,18 @@ def of_models(predictions: pd.DataFrame, wanted: Evaluate, *, seed: int) -> Rows
     return rows + [row for part in baselines.values() for row in part]
 
 
+def not_judged(predictions: pd.DataFrame, told: Mapping[str, Any]) -> Rows:
+    """Rows of ``metrics`` for models that were not trained, without a number; ``told``: metadata of ``predictions``."""
+    present = set(predictions["split"])
+    split = next((s for s in ("cv", "test", "val") if s in present), "cv" if told.get("protocol") == "cv" else "test")
+    nothing = {"metric": "roc_auc", "value": None, "ci_low": None, "ci_high": None, "n_groups": 0, "n_items": 0}
+    return [
+        {"level": level, "space": space, "model": model, "split": split, **nothing, "reason": reason}
+        for space, model, reason in told.get("not_trained", ())
+        for level in ("frame", "video")
+    ]
+
+
 def of_methods(predictions: pd.DataFrame, method_of: Mapping[str, str | None], wanted: Evaluate, *, seed: int) -> Rows:
     """Rows of ``method_metrics``: each method's fakes against all reals (NTU's categorical tagging).
 

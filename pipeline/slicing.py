@@ -24,13 +24,20 @@ _NUMBERS = ("value", "ci_low", "ci_high", "rest", "difference", "diff_low", "dif
 FRAME_ATTRIBUTES = ("label", "method", "compression", "dataset", "frame height")
 
 
+def one_split(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Rows on the most honest side there is; ``val``, where calibration was fitted, is never pooled with ``test``."""
+    present = set(predictions["split"])
+    best = next((split for split in ("cv", "test", "val") if split in present), "cv")
+    return predictions[predictions["split"].eq(best)]
+
+
 def judged(predictions: pd.DataFrame, *, which: str) -> list[tuple[str, str]]:
-    """``(space, model)`` to look at: all, or of each space the one with the highest frame-level ROC-AUC."""
+    """``(space, model)`` to look at: all, or of each space the one whose own answers rank frames best (ROC-AUC)."""
     frames = predictions[predictions["level"] == "frame"]
     found: dict[str, list[tuple[float, str]]] = {}
     for key, part in frames.groupby(["space", "model"], sort=True):
         y = part["label"].to_numpy(dtype=np.int64)
-        scores = Scores.of(y, part["p_fake"].to_numpy(dtype=np.float64), np.zeros(len(y), dtype=np.int64))
+        scores = Scores.of(y, _ranked_by(part), np.zeros(len(y), dtype=np.int64))
         auc = scores.evaluate(np.ones((1, 1), dtype=np.int64))["roc_auc"][0]
         found.setdefault(str(key[0]), []).append((0.0 if np.isnan(auc) else float(auc), str(key[1])))
     if which == "all":
@@ -45,7 +52,7 @@ def classifier_rows(
     out: Rows = []
     for space, model in pairs:
         mine = predictions[predictions[["level", "space", "model"]].eq(["frame", space, model]).all(axis=1)]
-        mine = mine.rename(columns={"id": "face_id"})[["face_id", "label", "p_fake", "source_group"]]
+        mine = mine.rename(columns={"id": "face_id"})[["face_id", "label", "p_fake", "p_fake_raw", "source_group"]]
         # The label of the predictions, for it is what was judged; faces without attributes were not judged.
         both = mine.merge(faces.drop(columns=["label", "source_group"]), on="face_id", how="inner")
         if both.empty:
@@ -58,10 +65,15 @@ def classifier_rows(
             for name in _names(values):
                 inside = values == name
                 place = {"space": space, "model": model, "attribute": attribute, "slice": name}
-                rows = [_row(place, found) for found in slicer.scores(y, p, inside)]
+                rows = [_row(place, found) for found in slicer.scores(y, p, inside, score=_ranked_by(both))]
                 rows[0]["exemplars"] = _most_wrong(both["face_id"], y, p, inside, settings.n_exemplars)
                 out += rows
     return out
+
+
+def _ranked_by(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """What items are ranked by, as in ``metrics``: the model's own answer, which no fold's calibration has moved."""
+    return rows["p_fake_raw"].fillna(rows["p_fake"]).to_numpy(dtype=np.float64)
 
 
 def reconstruction_rows(faces: pd.DataFrame, settings: Slices, *, seed: int) -> Rows:

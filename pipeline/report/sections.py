@@ -21,6 +21,10 @@ CURVES_CAPTION = (
     "All models (the eight of the highest ROC-AUC) on the same items. Dashed: chance, the share of fakes, and the "
     "errors of always answering the majority class. Where risk falls to the left, unsure answers are the wrong ones."
 )
+PCA_NOTE = (
+    "* Components of 'pca' were fitted on all faces, the judged ones among them (never on their labels), so new faces "
+    "may do worse."
+)
 N_SHEET_ROWS = 4  # faces in each of best, middle and worst
 
 
@@ -159,7 +163,9 @@ def classifier_section(data: ReportInput, figs: Figures) -> Section:
     names = scores.metric_order(metrics)[:6]
     for level, split in pairs:
         out.append(blocks.heading(f"{level.capitalize()} level, split {split}"))
-        out.append(_metric_table(scores.metric_table(metrics, level=level, split=split, names=names), names, level))
+        out.append(
+            _metric_table(scores.metric_table(metrics, level=level, split=split, names=names), names, level, split)
+        )
         caption = "Dots are values, bars 95 % intervals; a bar that crosses the dashed line shows nothing beyond it."
         reason = "no metric of this level has a value."
         out.append(blocks.figure(figs.get(f"metrics-{level}"), f"{level}-level scores", caption, reason=reason))
@@ -176,19 +182,26 @@ def _all_reasons(metrics: pd.DataFrame) -> str:
     return "; ".join(sorted(set(scores.model_rows(metrics)["reason"].dropna())))
 
 
-def _metric_table(table: pd.DataFrame, names: list[str], level: str) -> Block:
+def _saw_judged_faces(space: str) -> bool:
+    """Whether the space's components were fitted on the faces that out-of-fold answers are about."""
+    return "pca" in space.split("+")
+
+
+def _metric_table(table: pd.DataFrame, names: list[str], level: str, split: str) -> Block:
     columns = ["space", "model", *[metric_name(n) for n in names], "groups", f"{level}s"]
+    marked = [split == "cv" and _saw_judged_faces(space) for space in table["space"]]
     rows = [
         (
-            r["space"],
+            r["space"] + (" *" if mark else ""),
             model_name(r["model"]),
             *[scores.format_interval(r[n]) for n in names],
             r["n_groups"],
             r["n_items"],
         )
-        for _, r in table.iterrows()
+        for mark, (_, r) in zip(marked, table.iterrows(), strict=True)
     ]
-    return blocks.table(columns, rows, note=scores.BASELINE_NOTE + scores.remarks(table["reason"]))
+    note = scores.BASELINE_NOTE + (f" {PCA_NOTE}" if any(marked) else "")
+    return blocks.table(columns, rows, note=note + scores.remarks(table["reason"]))
 
 
 def _best(data: ReportInput, metrics: pd.DataFrame, figs: Figures) -> list[Block]:
@@ -201,7 +214,7 @@ def _best(data: ReportInput, metrics: pd.DataFrame, figs: Figures) -> list[Block
         f"{scores.format_interval((best.value, best.ci_low, best.ci_high))}, on these {best.n_items} {best.level}s "
         f"of {best.n_groups} groups, so this is optimistic. Calibration: P(fake) shifted from equal shares to the "
         "share of fakes among these items; bins of equal count, 95 % Wilson intervals"
-        + (" that take frames of one video as independent, so they are too narrow." if best.level == "frame" else ".")
+        f" that take {best.level}s as independent: too narrow where a source group holds several."
     )
     why = (
         data.why_missing("predictions") if data.get("predictions") is None else "no labelled predictions of this model."

@@ -19,7 +19,7 @@ log = logging.getLogger("latentforensics")
 
 def with_blended(factory: Factory, paths: Paths, inside: features.Features) -> Factory:
     """Models that train with the self-blended faces of their training groups; the same ones where there are none."""
-    blended = features.load(paths, inside.space, blended=True)
+    blended = features.by_unit(features.load(paths, inside.space, blended=True), paths)
     if blended.faces.empty:
         return factory
     if blended.feature_id != inside.feature_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline import projectors, scorecard, study, tables
+from pipeline import projectors, scorecard, study, tables, units
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -14,7 +14,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "evaluate",
     sections=("seed", "evaluate", "invert.poor_above"),
-    inputs=("predictions", "faces", "wplus", "codes", "curves"),
+    inputs=("predictions", "faces", "splits", "wplus", "codes", "curves"),
 )
 log = logging.getLogger("latentforensics")
 _FACE_COLUMNS = ["face_id", "video_id", "frame_index", "track_id", "source_group", "method", "status"]
@@ -24,15 +24,16 @@ def run(params: Params, paths: Paths) -> None:
     """Write ``metrics``, ``method_metrics``, ``comparisons``, ``study``, ``effort`` and what DVC reads."""
     current = STAGE.run(params, paths)
     predictions = tables.read_pandas(paths.table("predictions"), "predictions")
-    faces = tables.read_pandas(paths.table("faces"), "faces", columns=_FACE_COLUMNS)
+    faces = units.by_unit(tables.read_pandas(paths.table("faces"), "faces", columns=_FACE_COLUMNS), paths)
     wanted, seed = current.params.evaluate, current.params.seed
+    told = tables.metadata(paths.table("predictions"))
     metrics = scorecard.of_models(predictions, wanted, seed=seed)
     rows = {
-        "metrics": scorecard.coverage(faces, wanted, seed=seed) + metrics,
+        "metrics": [*scorecard.coverage(faces, wanted, seed=seed), *metrics, *scorecard.not_judged(predictions, told)],
         "method_metrics": scorecard.of_methods(predictions, scorecard.methods(faces), wanted, seed=seed),
         "comparisons": scorecard.against_best(predictions, metrics, wanted, seed=seed),
     }
-    reason = tables.metadata(paths.table("predictions")).get("reason")
+    reason = told.get("reason")
     for name, table in rows.items():
         tables.write_rows(table, paths.table(name), name=name, meta=current.meta(reason=reason))
     _study(current, paths)
@@ -60,7 +61,9 @@ def _study(current: Run, paths: Paths) -> None:
             "name one in invert.perceptual and run `dvc repro`"
         )
     metric = next(iter(names), "none")
-    groups = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "source_group"])
+    groups = units.by_unit(
+        tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "source_group"]), paths
+    )
     group_of = dict(zip(groups["face_id"], groups["source_group"], strict=True))
     drawn = {"n_boot": current.params.evaluate.n_boot, "seed": current.params.seed}
     rows = study.study(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from pipeline import spaces, tables
+from pipeline import spaces, tables, units
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 
@@ -205,8 +205,13 @@ def labelled(features: Features) -> Features:
     return features.subset(features.faces["label"].notna().to_numpy())
 
 
+def by_unit(features: Features, paths: Paths) -> Features:
+    """The same faces with their split unit for ``source_group``, so that nothing later parts what the split kept."""
+    return replace(features, faces=units.by_unit(features.faces, paths))
+
+
 def join_splits(features: Features, paths: Paths) -> tuple[Features, pd.DataFrame]:
-    """Faces of videos in the ``splits`` table, with their split and fold."""
+    """Faces of videos in the ``splits`` table, by unit, with their split and fold."""
     splits = tables.read_pandas(paths.table("splits"), "splits", columns=["video_id", "split", "fold"])
     inside = features.subset(features.faces["video_id"].isin(splits["video_id"]).to_numpy())
-    return inside, splits.set_index("video_id").loc[inside.faces["video_id"]].reset_index()
+    return by_unit(inside, paths), splits.set_index("video_id").loc[inside.faces["video_id"]].reset_index()

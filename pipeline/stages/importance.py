@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.checks import ConstantError, check_varies
 from classifiers.importance import ImportanceMetric, ImportanceRow, ImportanceSettings, channel_importance
 from classifiers.importance_joint import permutation_importance
 from classifiers.models import uses_device
@@ -24,7 +25,7 @@ from pipeline.stages.features import Features
 STAGE = Stage(
     "importance",
     sections=("seed", "spaces", "device", "profile", "weights", "invert.generator", "importance"),
-    inputs=("faces", "wplus"),
+    inputs=("faces", "wplus", "splits"),
 )
 JOINT_METRIC: ImportanceMetric = "roc_auc"  # a ranking moves before any answer crosses 0.5
 JOINT_BOOT = 300
@@ -44,7 +45,7 @@ def run(params: Params, paths: Paths) -> None:
         inside, codes = _codes(current, paths)
         rows |= _measure(current, inside, codes)
         rows["channel_effects"] = _effects(current, inside, codes)
-    except SplitError as error:
+    except (SplitError, ConstantError) as error:
         reason = str(error)
         log.warning("importance: not measured: %s", reason)
     no_effects = reason or "importance.n_effect_faces is 0 in this profile"
@@ -62,9 +63,10 @@ def _codes(current: Run, paths: Paths) -> tuple[Features, NDArray[np.float32]]:
     """Labelled codes as [n, n_channels, w_dim]; SplitError where there are none."""
     if "wplus" not in current.params.spaces:
         raise SplitError("'wplus' is not among the spaces in params.yaml")
-    inside = features.labelled(features.load(paths, "wplus"))
+    inside = features.by_unit(features.labelled(features.load(paths, "wplus")), paths)
     if inside.faces.empty:
         raise SplitError("no face has a label")
+    check_varies(inside.vectors, what="W+ codes")
     n_channels = int(tables.read(paths.table("wplus"), "wplus", columns=["n_channels"]).column(0)[0].as_py())
     return inside, inside.vectors.reshape(len(inside.faces), n_channels, -1)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from classifiers import calibrate
 from classifiers.balance import balanced_rows
-from classifiers.checks import IntArray
+from classifiers.checks import IntArray, check_varies
 from classifiers.crossval import ModelFactory, cross_validate, holdout
 from classifiers.protocol import Classifier
 from pipeline.params import Train
@@ -46,7 +46,13 @@ def judge(inside: Features, placed: pd.DataFrame, factory: ModelFactory, setting
     ----------
     inside, placed
         Faces with their vectors, and ``split, fold`` of each.
+
+    Raises
+    ------
+    ConstantError
+        All vectors are the same.
     """
+    check_varies(inside.vectors)
     if settings.protocol == "cv":
         # Folds that leave a domain out leave videos out too (fold -1): they are neither judged nor trained on.
         judged = placed["fold"].to_numpy() >= 0

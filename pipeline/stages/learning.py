@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from classifiers.checks import ConstantError, check_varies
 from classifiers.learning import LearningSettings, learning_curve, plan_draws, train_draws
 from classifiers.models import model_factory, uses_device
 from classifiers.splits import SplitError
@@ -23,7 +24,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "learning",
     sections=("seed", "spaces", "device", "profile", "train.aggregate", "learning"),
-    inputs=("faces", "wplus", "embeddings", "codes", "blended"),
+    inputs=("faces", "wplus", "embeddings", "codes", "splits", "blended"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -39,7 +40,7 @@ def run(params: Params, paths: Paths) -> None:
         if not shards.done(space):
             try:
                 shards.write(space, _curve(current, paths, space))
-            except SplitError as error:
+            except (SplitError, ConstantError) as error:
                 skipped.append(f"{space}: {error}")
                 log.warning("learning: no curve for %s: %s", space, error)
                 continue
@@ -55,11 +56,12 @@ def _on_device(current: Run) -> bool:
 
 
 def _curve(current: Run, paths: Paths, space: str) -> list[dict[str, object]]:
-    """All points of one space; SplitError where the material does not allow a curve."""
+    """All points of one space; SplitError or ConstantError where the material does not allow a curve."""
     settings, effort = current.params.learning, current.params.effort("learning")
-    inside = features.labelled(features.load(paths, space))
+    inside = features.by_unit(features.labelled(features.load(paths, space)), paths)
     if inside.faces.empty:
         raise SplitError("no face with a vector has a label")
+    check_varies(inside.vectors)
     y = inside.faces["label"].to_numpy(dtype=np.int64)
     groups, videos = inside.faces["source_group"].to_numpy(), inside.faces["video_id"].to_numpy()
     seed = current.params.seed

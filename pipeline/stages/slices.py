@@ -11,7 +11,7 @@ import pandas as pd
 
 from classifiers.shortcuts import find_shortcuts
 from classifiers.splits import SplitError
-from pipeline import attributes, nuisance, slice_inputs, slicing, tables
+from pipeline import attributes, nuisance, slice_inputs, slicing, tables, units
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.schemas import TABLES
@@ -20,7 +20,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "slices",
     sections=("seed", "faces", "slices"),
-    inputs=("videos", "faces", "wplus", "clusters", "predictions"),
+    inputs=("videos", "faces", "splits", "wplus", "clusters", "predictions"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -29,16 +29,17 @@ def run(params: Params, paths: Paths) -> None:
     """Write ``attributes``, ``slices`` and ``shortcuts``."""
     current = STAGE.run(params, paths)
     settings, seed = current.params.slices, current.params.seed
-    videos = tables.read_pandas(paths.table("videos"), "videos")
+    videos = units.by_unit(tables.read_pandas(paths.table("videos"), "videos"), paths)
     known, regions = attributes.measure(paths, current.params.faces)
-    faces = slice_inputs.face_facts(paths, known, videos)
+    faces = units.by_unit(slice_inputs.face_facts(paths, known, videos), paths)
     names = TABLES["attributes"].column_names
     tables.write_rows(_records(faces[names]), paths.table("attributes"), name="attributes", meta=current.meta())
-    predictions = tables.read_pandas(paths.table("predictions"), "predictions")
+    predictions = slicing.one_split(tables.read_pandas(paths.table("predictions"), "predictions"))
     pairs = slicing.judged(predictions, which=settings.classifiers)
     rows = slicing.classifier_rows(predictions, slice_inputs.with_clusters(paths, faces), pairs, settings, seed=seed)
     rows += slicing.reconstruction_rows(faces, settings, seed=seed)
-    rows += slicing.coverage_rows(slice_inputs.frame_facts(paths, videos), settings, seed=seed)
+    frames = units.by_unit(slice_inputs.frame_facts(paths, videos), paths)
+    rows += slicing.coverage_rows(frames, settings, seed=seed)
     rows = slicing.corrected(rows)
     reason = None if pairs else tables.metadata(paths.table("predictions")).get("reason") or "nothing was judged"
     tables.write_rows(rows, paths.table("slices"), name="slices", meta=current.meta(reason=reason))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
+from classifiers.checks import ConstantError
 from classifiers.models import model_factory
 from classifiers.persist import save_model
 from pipeline import model_card, tables
@@ -47,6 +48,7 @@ def run(params: Params, paths: Paths) -> None:
     if reason:
         log.warning("train: no classifier is trained: %s", reason)
     loaded: features.Features | None = None
+    not_trained: dict[str, str] = {}
     for space, model in bar(pairs, total=len(pairs), what="train", unit="model"):
         key = f"{space}-{model}"
         if shards.done(key) and (models / key / "model.json").is_file():
@@ -57,15 +59,23 @@ def run(params: Params, paths: Paths) -> None:
                 loaded = features.load(paths, space, worked_out={"residual": read_residuals})
             try:
                 rows = _train_one(current, paths, loaded, model, models / key, start)
+            except ConstantError as error:  # of this space alone: the others are trained
+                log.warning("train: %s on %s: not trained: %s", model, space, error)
+                not_trained[key] = str(error)
+                continue
             except ValueError as error:  # the classifiers' one sentence about what they were given
                 raise UserError(f"train: {model} on {space}: {error}") from error
             shards.write(key, rows)
         counts.done += 1
     shutil.rmtree(paths.models, ignore_errors=True)
     paths.models.mkdir(parents=True)
-    for space, model in pairs:  # the work folder may hold others, of former lists
+    trained = [pair for pair in pairs if "-".join(pair) not in not_trained]
+    for space, model in trained:  # the work folder may hold others, of former lists
         shutil.copytree(models / f"{space}-{model}", paths.model(space, model))
-    shards.finish([f"{space}-{model}" for space, model in pairs], paths.table("predictions"))
+    none = next(iter(not_trained.values()), None) if not trained else None
+    left_out = [[*pair, not_trained["-".join(pair)]] for pair in pairs if pair not in trained]
+    shards.meta |= {"reason": reason or none, "not_trained": left_out}
+    shards.finish(["-".join(pair) for pair in trained], paths.table("predictions"))
     counts.log("train")
 
 
@@ -110,6 +120,7 @@ def _train_one(
         balance=balance,
         fingerprint=current.fingerprint({}),
         seed=settings.seed,
+        start=None if start is None else start.card_for(inside, name),
     )
     facts |= {"videos": sorted({*training.video_marks(done.learned), *brought}), "calibration": done.kept.to_json()}
     save_model(done.model, folder, metadata=facts, describe=model_card.text)

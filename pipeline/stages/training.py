@@ -102,6 +102,10 @@ class WarmStart:
             raise UserError(f"train.warm_start: {error}") from error
         return lambda number: warm_started(factory(number), given)
 
+    def card_for(self, inside: features.Features, model: str) -> dict[str, Any] | None:
+        """The given model's card, where it is what this one begins at."""
+        return self.card if (inside.space, model) == (self.space, self.model) else None
+
     def marks(self, inside: features.Features, model: str) -> list[str]:
         """Videos that the given model brings into this one."""
         return list(self.card["metadata"]["videos"]) if (inside.space, model) == (self.space, self.model) else []

@@ -256,7 +256,7 @@ def test_boosted_trees_that_point_outside_or_back_are_refused(name, change, trai
         load_model(tmp_path / "m")
 
 
-def test_a_forest_of_another_major_version_is_refused_and_of_a_minor_one_warned_of(trained, tmp_path, monkeypatch):
+def test_a_forest_of_another_version_of_scikit_learn_is_refused_and_of_skops_warned_of(trained, tmp_path, monkeypatch):
     for name in ("rf", "logistic"):
         save_model(trained[name], tmp_path / name, metadata={})
     found = {"scikit-learn": "99.0.1", "skops": versions.version("skops")}
@@ -266,6 +266,10 @@ def test_a_forest_of_another_major_version_is_refused_and_of_a_minor_one_warned_
     load_model(tmp_path / "logistic")  # plain arrays mean the same to every version
     major = read_card(tmp_path / "rf")["versions"]["scikit-learn"].split(".")[0]
     found["scikit-learn"] = f"{major}.999"
+    with pytest.raises(ModelFileError, match=r"written with scikit-learn .*\.999 does not read"):
+        load_model(tmp_path / "rf")
+    found |= {"scikit-learn": read_card(tmp_path / "rf")["versions"]["scikit-learn"]}
+    found["skops"] = found["skops"].split(".")[0] + ".999"
     with pytest.warns(UserWarning, match="train it again"):
         load_model(tmp_path / "rf")
 

@@ -145,6 +145,7 @@ def test_a_watermark_on_fakes_is_reported_and_the_failed_slice_too(
         folder = tmp_path / str(marked)
         folder.mkdir()
         paths = stills(folder, people=range(18), mark=marked)
+        project.run(paths, "split")
         answers(paths, wrong_below=0.33)
         caplog.clear()
         with caplog.at_level(logging.WARNING):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from classifiers.persist import load_model, read_card
-from pipeline import tables
+from pipeline import model_card, tables
 from pipeline.errors import UserError
 from pipeline.ingest.align import align_ffhq
 from pipeline.ingest.aligned import landmarks_in_crop
@@ -118,7 +118,7 @@ def test_the_learning_table_has_both_levels_and_a_plot(done: Paths) -> None:
 def test_without_enough_groups_the_reason_stands_in_the_table(tmp_path: Path, done: Paths) -> None:
     paths = make(tmp_path, **{"learning.quick": {"sizes": [50], "n_draws": 1}})
     shutil.copytree(done.table("embeddings"), paths.table("embeddings"))
-    project.run(paths, "learning")
+    project.run(paths, "split", "learning")
     assert ids(paths, "learning", "space") == []
     assert "more than the 10 source groups" in tables.metadata(paths.table("learning"))["skipped"][0]
 
@@ -141,6 +141,17 @@ def test_a_warm_start_is_taken_and_passed_on(done: Paths, tmp_path: Path) -> Non
     assert "start" in card["info"]
     assert len(card["metadata"]["videos"]) == 40, "its own videos and those of the model it began with"
     assert np.isfinite(load_model(paths.model("efficientnet", "logistic")).coef).all()
+    assert card["metadata"]["start"]["fingerprint"] == read_card(tmp_path / "earlier")["metadata"]["fingerprint"]
+
+
+def test_the_mark_of_the_sample_set_is_inherited_by_a_warm_start(tmp_path: Path) -> None:
+    material.write(tmp_path, "faces", [], params={"data": {"source": "folder"}})
+    own = model_card.material(Paths(tmp_path))
+    assert not own["trained_on_sample"]
+    first = model_card._origin(own, {"metadata": {"source": "sample", "trained_on_sample": True}})
+    second = model_card._origin(own, {"metadata": first})
+    assert first["trained_on_sample"]
+    assert second["trained_on_sample"], "and by what begins at that one"
 
 
 def test_a_warm_start_that_would_flatter_or_does_not_fit_is_refused(done: Paths, tmp_path: Path) -> None:
