@@ -89,7 +89,7 @@ def open_scorer(choice: Choice, params: Params, paths: Paths, *, device: str) ->
     projector = spaces.open_projector(choice.space, params, paths, makers=choice.makers)
     spaces.check_same(choice.name, trained=choice.makers, here=projector.makers)
     try:
-        model = load_model(choice.folder, expect={"space": choice.space}, device=device)
+        model = load_model(choice.folder, device=device)
         stored = facts.get("calibration")
         calibrator = None if stored is None else Calibrator.from_json(stored)
     except ValueError as error:
