@@ -11,9 +11,14 @@ import pytest
 
 from classifiers.models import make_model
 from classifiers.persist import save_model
+from pipeline import params
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.predict.choice import choose
+from pipeline.predict.footage import Sampling
+from pipeline.predict.session import Session
+from tests.conftest import REPOSITORY
+from tests.pipeline import project as small
 from tests.report.material import write
 
 Scores = Mapping[str, tuple[float, float]]
@@ -82,3 +87,26 @@ def test_the_best_of_several_is_said_to_be_optimistic_and_has_to_beat_chance_at_
     assert choose(paths, "wplus-logistic").warnings() == []
     clear = {"wplus": (0.8, 0.5), "pca": (0.58, 0.69)}
     assert len(choose(project(tmp_path / "clear", clear, clear), None).warnings()) == 1
+
+
+def test_what_was_trained_and_evaluated_here_has_this_projects_figures(tmp_path: Path) -> None:
+    paths = small.make(tmp_path, people=range(4), **{"spaces": ["frequency"], "train.models": ["logistic", "rf"]})
+    small.run(paths, "videos", "faces", "blend", "split", "invert", "embed", "codes", "train")
+    assert not choose(paths, "frequency-rf").measured_here
+    small.run(paths, "evaluate")
+    assert choose(paths, "frequency-rf").measured_here
+    best = choose(paths, None)
+    assert (best.n_compared, best.measured_here) == (2, True)
+
+
+def test_a_run_says_that_its_number_of_frames_changes_the_score(tmp_path: Path) -> None:
+    paths = project(tmp_path, {"pca": (0.7, 0.4)}, {"pca": (0.7, 0.4)})
+    settings = params.load(REPOSITORY / "params.yaml")
+    grows = settings.model_copy(update={"train": settings.train.model_copy(update={"aggregate": "noisy_or"})})
+    choice = choose(paths, None)
+
+    def warnings(of: params.Params) -> list[str]:
+        return Session(of, paths, tmp_path, choice, Sampling(), "cpu").warnings()
+
+    assert warnings(settings) == choice.warnings()
+    assert next(w for w in warnings(grows) if w not in choice.warnings()).startswith("P(fake) of a clip grows with")
