@@ -91,6 +91,9 @@ class Choice:
                 f"The model was picked as the best of {self.n_compared} on the very videos its figures come from, so "
                 "they are optimistic: only new footage is fair."
             )
+        stored = self.card["metadata"].get("calibration") or {}
+        if stored.get("method") == "platt" and stored.get("slope") == 0:
+            out.append(f"P(fake) is 0.5 whatever the clip shows: {stored.get('reason')}.")
         auc = next((f for f in self.figures if f.metric == scores.AUC), None)
         if auc is None:
             out.append("How well the model does on videos it has not seen was not measured.")

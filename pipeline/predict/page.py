@@ -20,6 +20,12 @@ from pipeline.report.plot_style import png
 
 FACE_PX, SCENE_PX, NEIGHBOUR_PX = 192, 520, 112
 Image = NDArray[np.uint8]
+CALIBRATION = {
+    "none": "not calibrated: as the model gives it",
+    "prior": "not calibrated: corrected for class shares in training alone",
+    "platt": "calibrated (platt)",
+    "isotonic": "calibrated (isotonic)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +94,7 @@ def _tiles(result: Result, video: Video) -> list[dict[str, str]]:
         (video.verdict, f"no verdict from {low:g} to {high:g}"),
         (
             f"{video.p_fake:.2f}",
-            "P(fake)"
-            + (
-                ", not calibrated"
-                if result.model.calibration == "none"
-                else f", calibrated ({result.model.calibration})"
-            ),
+            f"P(fake), {CALIBRATION[result.model.calibration]}",
         ),
         *_prior_tile(result, video),
         (f"{video.p_fake_low:.2f} – {video.p_fake_high:.2f}", "10th to 90th percentile of its frames"),
@@ -243,7 +244,7 @@ def _model_section(result: Result) -> Section:
         ("training faces", f"{model.n_train or '—'} of {model.n_groups_train or '—'} source groups"),
         ("share of fakes", blocks.percent(model.share_fake_train)),
         ("protocol", model.protocol or "—"),
-        ("calibration", "none: P(fake) is as the model gives it" if model.calibration == "none" else model.calibration),
+        ("calibration", "; ".join(filter(None, (CALIBRATION[model.calibration], model.calibration_reason)))),
         ("vectors", model.feature_id),
         ("checksums", f"card {model.card_sha256[:16]}, weights {model.weights_sha256[:16]}"),
     ]

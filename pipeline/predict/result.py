@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: 2: `run.decision` and `summary.decision` were added, and `p_fake_at_prior` of tracks, video and lines.
+#: 2: `run.decision`, `summary.decision` and `model.calibration_reason` were added, and `p_fake_at_prior`.
 FORMAT = 2
 
 Verdict = Literal["real", "fake", "uncertain"]
@@ -64,7 +64,8 @@ class Model(_Part):
     n_train: int | None = Field(description="faces it was trained on")
     n_groups_train: int | None = Field(description="source groups it was trained on")
     share_fake_train: float | None = Field(description="share of fakes among them")
-    calibration: str = Field(description="how p_fake is made of p_fake_raw; none: they are equal")
+    calibration: str = Field(description="how p_fake is made of p_fake_raw; none: equal; prior: by class shares")
+    calibration_reason: str | None = Field(description="why it is not what was asked for, or what limits it")
     trained_on: str = Field(description="layout of the training material; 'sample' means: nothing about real footage")
     measured: list[Measure] = Field(description="its figures at video level")
 
@@ -112,7 +113,7 @@ class Frame(_Part):
     detector_score: float | None = Field(description="the detector's confidence")
     yaw_deg: float | None = Field(description="estimated turn of the head")
     blur: float | None = Field(description="variance of the Laplacian at 256 px; low is blurred")
-    p_fake: float | None = Field(description="calibrated P(fake)")
+    p_fake: float | None = Field(description="P(fake), calibrated as model.calibration says")
     p_fake_raw: float | None = Field(description="P(fake) as the model gives it")
     verdict: Verdict | None = Field(description="what p_fake says, see run.uncertain_band")
     uncertain: bool | None = Field(description="whether p_fake lies in the band without a verdict")
@@ -172,7 +173,7 @@ class Telling(_Part):
 
     frame_index: int = Field(description="frame")
     track_id: int = Field(description="track")
-    p_fake: float = Field(description="calibrated P(fake)")
+    p_fake: float = Field(description="P(fake), calibrated as model.calibration says")
     neighbours: list[Neighbour] = Field(description="nearest training faces, nearest first")
 
 

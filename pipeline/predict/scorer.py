@@ -32,11 +32,6 @@ class Scorer:
     calibrator: Calibrator | None
     memory: Memory
 
-    @property
-    def calibration(self) -> str:
-        """Method of the calibrator, ``none`` where P(fake) is used as it is."""
-        return "none" if self.calibrator is None else self.calibrator.method
-
     def judge(self, rows: Sequence[FaceRow]) -> list[Judged]:
         """Judge the usable faces among the rows of a clip; the others pass as they are."""
         usable = [i for i, row in enumerate(rows) if row.image is not None]

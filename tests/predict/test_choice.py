@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from classifiers.calibrate import Calibrator, Kind
 from classifiers.models import make_model
 from classifiers.persist import save_model
 from pipeline import params
 from pipeline.errors import UserError
 from pipeline.paths import Paths
+from pipeline.predict import describe
 from pipeline.predict.choice import choose
 from pipeline.predict.footage import Sampling
+from pipeline.predict.page import CALIBRATION
 from pipeline.predict.session import Session
 from tests.conftest import REPOSITORY
 from tests.pipeline import project as small
@@ -33,14 +36,14 @@ def figures(auc: float, log_loss: float) -> list[dict[str, Any]]:
     ]
 
 
-def project(folder: Path, measured: Scores, stated: Scores) -> Paths:
+def project(folder: Path, measured: Scores, stated: Scores, **more: Any) -> Paths:
     """Logistic models on spaces, of AUC and log-loss as the table has them and as their cards state."""
     paths = Paths(folder)
     for space, values in stated.items():
         model = make_model("logistic", profile="quick", seed=0)
         x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
         model.fit(x, np.arange(8) % 2, groups=np.arange(8) // 2)
-        facts = {"space": space, "feature_id": "x", "source": "folder", "scores": figures(*values)}
+        facts = {"space": space, "feature_id": "x", "source": "folder", "scores": figures(*values)} | more
         save_model(model, paths.model(space, "logistic"), metadata=facts)
     rows = [
         row | {"space": space, "model": "logistic"} for space, values in measured.items() for row in figures(*values)
@@ -110,3 +113,19 @@ def test_a_run_says_that_its_number_of_frames_changes_the_score(tmp_path: Path) 
 
     assert warnings(settings) == choice.warnings()
     assert next(w for w in warnings(grows) if w not in choice.warnings()).startswith("P(fake) of a clip grows with")
+
+
+def test_a_calibration_that_answers_one_half_to_everything_is_warned_of_and_its_reason_stored(tmp_path: Path) -> None:
+    flat = Calibrator("platt", slope=0.0, reason="higher answers did not mean more fakes")
+    one = {"pca": (0.7, 0.4)}
+    choice = choose(project(tmp_path / "flat", one, one, calibration=flat.to_json()), None)
+    assert choice.warnings() == ["P(fake) is 0.5 whatever the clip shows: higher answers did not mean more fakes."]
+    told = describe.model(choice, flat)
+    assert (told.calibration, told.calibration_reason) == ("platt", flat.reason)
+    steep = Calibrator("platt", slope=1.0).to_json()
+    assert choose(project(tmp_path / "steep", one, one, calibration=steep), None).warnings() == []
+
+
+def test_no_calibration_and_a_correction_of_class_shares_are_not_called_calibrated() -> None:
+    assert set(CALIBRATION) == set(get_args(Kind))
+    assert [kind for kind, text in CALIBRATION.items() if "not calibrated" in text] == ["none", "prior"]
