@@ -205,6 +205,8 @@ class Train(_Section):
         low, high = self.uncertain_band
         if not 0 <= low <= high <= 1:
             raise ValueError(f"uncertain_band must be two probabilities in order, not {list(self.uncertain_band)}")
+        if not low <= 0.5 <= high:  # metrics call fake what is 0.5 and above; verdicts must not contradict them
+            raise ValueError(f"uncertain_band must hold 0.5, not {list(self.uncertain_band)}")
         return self
 
 

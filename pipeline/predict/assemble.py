@@ -15,6 +15,7 @@ from pipeline.ingest.faces import FaceRow
 from pipeline.ingest.tracks import NO_TRACK
 from pipeline.predict import flags, scoring
 from pipeline.predict.boxes import TrackPath
+from pipeline.predict.decision import Decision
 from pipeline.predict.result import Frame, Span, Track, Video
 from pipeline.predict.scoring import Band, Stretch
 
@@ -51,10 +52,15 @@ class Rules:
     """
 
     aggregate: Aggregation
-    band: Band
+    decision: Decision
     decides: str
     step_s: float
     duration_s: float
+
+    @property
+    def band(self) -> Band:
+        """No verdict for P(fake) inside."""
+        return self.decision.band
 
 
 def frames(judged: Sequence[Judged], band: Band) -> list[Frame]:
@@ -112,6 +118,7 @@ def _track(track_id: int, rows: list[Judged], rules: Rules, *, is_main: bool) ->
         n_frames=len(rows),
         n_judged=len(used),
         p_fake=found.p_fake if found else None,
+        p_fake_at_prior=rules.decision.at_prior(found.p_fake) if found else None,
         p_fake_low=found.low if found else None,
         p_fake_high=found.high if found else None,
         verdict=says,
@@ -141,6 +148,7 @@ def video(judged: Sequence[Judged], of_tracks: Sequence[Track], rules: Rules, *,
     spans = [Stretch(s.start_s, s.end_s, s.peak_p_fake) for t in steady for s in t.suspicious_s]
     return Video(
         p_fake=found.p_fake,
+        p_fake_at_prior=rules.decision.at_prior(found.p_fake),
         p_fake_low=found.low,
         p_fake_high=found.high,
         verdict=says,

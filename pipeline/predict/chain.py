@@ -22,7 +22,7 @@ from pipeline.predict.assemble import Judged
 from pipeline.predict.boxes import places
 from pipeline.predict.choice import choose
 from pipeline.predict.footage import Footage, Sampling, look
-from pipeline.predict.result import Clip, Line, Result, Summary
+from pipeline.predict.result import FORMAT, Clip, Line, Result, Summary
 from pipeline.predict.session import Clock, Session
 from pipeline.predict.show import Shown, show
 from pipeline.progress import bar
@@ -59,7 +59,8 @@ def predict(
     device = runinfo.pick_device(params.device)
     session = Session(params, paths, out, choose(paths, model), sampling or Sampling(), device)
     log.info("predict: model %s: %s", session.choice.name, session.choice.why)
-    for warning in session.choice.warnings():
+    log.info("predict: %s", session.decision.text)
+    for warning in session.warnings():
         log.warning("predict: %s", warning)
     session.scorer  # noqa: B018 - a model that cannot be used is said before any clip is looked at
     unique = list({str(clip.absolute()): clip for clip in clips}.values())
@@ -73,7 +74,7 @@ def predict(
             done.append(line)
             video_s += length_s
             log.info("predict: %s", lines.told(line))
-        summary = lines.sum_up(session.choice, done, video_s)
+        summary = lines.sum_up(session, done, video_s)
         store.write_text(out / store.SUMMARY, summary.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise UserError(f"results cannot be written to {out}: {error.strerror or error}") from error
@@ -91,22 +92,36 @@ def _one(session: Session, clip: Path, taken: set[str], *, force: bool) -> tuple
     if not force and (kept := _finished(folder, fingerprint)) is not None:
         return lines.from_result(kept, clip, folder, kept=True), 0.0
     with store.fresh_folder(folder) as fresh:
-        result = _judge(session, clip, facts, fingerprint, fresh)
+        result = _judge_whatever_comes(session, clip, facts, fingerprint, fresh)
         store.write_text(fresh / store.RESULT, result.model_dump_json(indent=1) + "\n")
     return lines.from_result(result, clip, folder, kept=False), result.clip.duration_s or 0.0
 
 
 def _finished(folder: Path, fingerprint: str) -> Result | None:
     """An earlier result of the same clip, model, settings and program, if it is whole; failed clips are tried again."""
-    found = store.read_result(folder)
-    if found is None or found.get("status") != "ok" or found.get("run", {}).get("fingerprint") != fingerprint:
-        return None
-    if not all((folder / name).is_file() for name in found.get("files", {}).values()):
-        return None
     try:
-        return Result.model_validate(found)
+        found = Result.model_validate(store.read_result(folder))
     except ValueError:
-        return None  # edited by hand, or of another version: made again
+        return None  # none there, edited by hand, or of another version: made again
+    whole = found.format == FORMAT and all((folder / name).is_file() for name in found.files.values())
+    return found if whole and found.status == "ok" and found.run.fingerprint == fingerprint else None
+
+
+def _judge_whatever_comes(session: Session, path: Path, facts: Clip, fingerprint: str, folder: Path) -> Result:
+    """The same, but an error that nobody foresaw fails this clip alone; what it left in `folder` goes.
+
+    A UserError is no such error: what the user has to mend would fail every clip.
+    """
+    try:
+        return _judge(session, path, facts, fingerprint, folder)
+    except UserError:
+        raise
+    except Exception as error:
+        log.debug("predict: %s failed", path, exc_info=True)  # the traceback goes to the log file alone
+        for left in folder.iterdir():
+            left.unlink()
+        reason = f"an unexpected error, {type(error).__name__}: {error}"
+        return _not_judged(session, facts, fingerprint, "failed", reason, Clock())
 
 
 def _judge(session: Session, path: Path, facts: Clip, fingerprint: str, folder: Path) -> Result:
@@ -144,9 +159,9 @@ def _judge(session: Session, path: Path, facts: Clip, fingerprint: str, folder: 
     result = Result(
         status="ok",
         reason=None,
-        warnings=session.choice.warnings(),
+        warnings=session.warnings(),
         clip=facts,
-        model=describe.model(session.choice, calibration=session.scorer.calibration),
+        model=describe.model(session.choice, session.scorer.calibrator),
         run=session.run_facts(fingerprint, clock, footage),
         video=video,
         tracks=of_tracks,
@@ -196,18 +211,17 @@ def _not_judged(
     footage: Footage | None = None,
     judged: Sequence[Judged] = (),
 ) -> Result:
-    band = session.params.train.uncertain_band
     of_tracks = assemble.tracks(judged, session.rules(footage)) if footage else []
     return Result(
         status=status,
         reason=reason,
-        warnings=session.choice.warnings(),
+        warnings=session.warnings(),
         clip=facts,
-        model=describe.model(session.choice, calibration=session.scorer.calibration),
+        model=describe.model(session.choice, session.scorer.calibrator),
         run=session.run_facts(fingerprint, clock, footage),
         video=None,
         tracks=of_tracks,
-        frames=assemble.frames(judged, band),
+        frames=assemble.frames(judged, session.decision.band),
         telling=[],
         neighbour_metric=None,
         flag_meanings={},

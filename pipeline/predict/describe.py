@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from classifiers.calibrate import Calibrator
 from pipeline.ingest.video import VideoInfo
 from pipeline.predict import flags
 from pipeline.predict.assemble import Judged
@@ -45,7 +46,7 @@ def with_video(clip: Clip, info: VideoInfo) -> Clip:
     return clip.model_copy(update={name: getattr(info, name) for name in names})
 
 
-def model(choice: Choice, *, calibration: str) -> Model:
+def model(choice: Choice, calibrator: Calibrator | None) -> Model:
     """The model's card."""
     card = choice.card
     info: dict[str, Any] = card["info"]
@@ -60,7 +61,8 @@ def model(choice: Choice, *, calibration: str) -> Model:
         n_train=info.get("n_train"),
         n_groups_train=info.get("n_groups_train"),
         share_fake_train=info.get("share_fake_train"),
-        calibration=calibration,
+        calibration="none" if calibrator is None else calibrator.method,
+        calibration_reason=None if calibrator is None else calibrator.reason,
         trained_on=choice.source,
         measured=[
             Measure(

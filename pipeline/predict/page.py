@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.predict import timeline
-from pipeline.predict.result import Frame, Result, Span, Telling, Video
+from pipeline.predict.result import Decision, Frame, Result, Span, Telling, Video
 from pipeline.report import blocks
 from pipeline.report.blocks import Block, Section
 from pipeline.report.images import DIFFERENCE_GAIN, data_uri, difference, encode, thumbnail_uri
@@ -20,6 +20,12 @@ from pipeline.report.plot_style import png
 
 FACE_PX, SCENE_PX, NEIGHBOUR_PX = 192, 520, 112
 Image = NDArray[np.uint8]
+CALIBRATION = {
+    "none": "not calibrated: as the model gives it",
+    "prior": "not calibrated: corrected for class shares in training alone",
+    "platt": "calibrated (platt)",
+    "isotonic": "calibrated (isotonic)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +64,7 @@ def render(result: Result, pictures: Pictures) -> str:
         _run_section(result),
     ]
     return page(
-        title=f"{clip.name}: {verdict_text(video)}",
+        title=f"{clip.name}: {verdict_text(video, result.run.decision)}",
         lead=f"{clip.path} · SHA-256 {clip.sha256}",
         sections=sections,
         tiles=_tiles(result, video),
@@ -68,10 +74,13 @@ def render(result: Result, pictures: Pictures) -> str:
     )
 
 
-def verdict_text(video: Video) -> str:
+def verdict_text(video: Video, decision: Decision) -> str:
     """The outcome in a few words."""
     words = {"fake": "called fake", "real": "called real", "uncertain": "uncertain"}
-    return f"{words[video.verdict]}, P(fake) {video.p_fake:.2f}"
+    text = f"{words[video.verdict]}, P(fake) {video.p_fake:.2f}"
+    if video.p_fake_at_prior is None:
+        return text
+    return f"{text}, {video.p_fake_at_prior:.3f} at the prior {decision.prior_fake:g}"
 
 
 def _sentence(text: str) -> str:
@@ -85,13 +94,9 @@ def _tiles(result: Result, video: Video) -> list[dict[str, str]]:
         (video.verdict, f"no verdict from {low:g} to {high:g}"),
         (
             f"{video.p_fake:.2f}",
-            "P(fake)"
-            + (
-                ", not calibrated"
-                if result.model.calibration == "none"
-                else f", calibrated ({result.model.calibration})"
-            ),
+            f"P(fake), {CALIBRATION[result.model.calibration]}",
         ),
+        *_prior_tile(result, video),
         (f"{video.p_fake_low:.2f} – {video.p_fake_high:.2f}", "10th to 90th percentile of its frames"),
         (f"{seconds:.1f} s", f"suspicious of {result.clip.duration_s or 0:.1f} s"),
         (f"{video.n_frames_with_face} / {result.run.n_frames_sampled}", "sampled frames with a judged face"),
@@ -100,13 +105,20 @@ def _tiles(result: Result, video: Video) -> list[dict[str, str]]:
     return [{"value": value, "name": name} for value, name in tiles]
 
 
+def _prior_tile(result: Result, video: Video) -> list[tuple[str, str]]:
+    if video.p_fake_at_prior is None:
+        return []
+    return [(f"{video.p_fake_at_prior:.3f}", f"P(fake) where a share of {result.run.decision.prior_fake:g} is fake")]
+
+
 def _spans(spans: Sequence[Span]) -> str:
     return ", ".join(f"{s.start_s:.1f}–{s.end_s:.1f} s (up to {s.peak_p_fake:.2f})" for s in spans) or "none"
 
 
 def _time_section(result: Result, video: Video) -> Section:
     band = result.run.uncertain_band
-    figure = timeline.timeline(result.frames, result.tracks, band=band, duration_s=result.clip.duration_s or 0.0)
+    threshold, duration_s = result.run.decision.threshold, result.clip.duration_s or 0.0
+    figure = timeline.timeline(result.frames, result.tracks, band=band, threshold=threshold, duration_s=duration_s)
     caption = (
         f"Each dot is a sampled frame, which stands for {result.run.step_s:.2f} s. Suspicious seconds: "
         f"{_spans(video.suspicious_s)}."
@@ -232,7 +244,7 @@ def _model_section(result: Result) -> Section:
         ("training faces", f"{model.n_train or '—'} of {model.n_groups_train or '—'} source groups"),
         ("share of fakes", blocks.percent(model.share_fake_train)),
         ("protocol", model.protocol or "—"),
-        ("calibration", "none: P(fake) is as the model gives it" if model.calibration == "none" else model.calibration),
+        ("calibration", "; ".join(filter(None, (CALIBRATION[model.calibration], model.calibration_reason)))),
         ("vectors", model.feature_id),
         ("checksums", f"card {model.card_sha256[:16]}, weights {model.weights_sha256[:16]}"),
     ]
@@ -258,6 +270,7 @@ def _run_section(result: Result) -> Section:
     pairs += [
         ("frames looked at", f"{run.n_frames_sampled}, one for {run.step_s:.2f} s"),
         ("frames to clip", run.aggregate),
+        ("verdicts", run.decision.text),
         ("device", run.device),
         ("time", ", ".join(f"{name} {s:.1f} s" for name, s in run.seconds.items())),
         ("fingerprint", run.fingerprint),

@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = 1
+#: 2: `run.decision`, `summary.decision` and `model.calibration_reason` were added, and `p_fake_at_prior`.
+FORMAT = 2
 
 Verdict = Literal["real", "fake", "uncertain"]
 Status = Literal["ok", "no_face", "unreadable", "failed"]
@@ -63,9 +64,20 @@ class Model(_Part):
     n_train: int | None = Field(description="faces it was trained on")
     n_groups_train: int | None = Field(description="source groups it was trained on")
     share_fake_train: float | None = Field(description="share of fakes among them")
-    calibration: str = Field(description="how p_fake is made of p_fake_raw; none: they are equal")
+    calibration: str = Field(description="how p_fake is made of p_fake_raw; none: equal; prior: by class shares")
+    calibration_reason: str | None = Field(description="why it is not what was asked for, or what limits it")
     trained_on: str = Field(description="layout of the training material; 'sample' means: nothing about real footage")
     measured: list[Measure] = Field(description="its figures at video level")
+
+
+class Decision(_Part):
+    """What P(fake) has to be for a verdict."""
+
+    prior_fake: float | None = Field(description="evaluate.prior_fake; empty: as many fakes as reals")
+    cost_false_alarm: float = Field(description="evaluate.cost_false_alarm")
+    cost_miss: float = Field(description="evaluate.cost_miss")
+    threshold: float = Field(description="p_fake from which on calling fake costs least; 0.5 where nothing is set")
+    text: str = Field(description="the same in words, with the band")
 
 
 class Run(_Part):
@@ -78,7 +90,10 @@ class Run(_Part):
     weights: dict[str, str] = Field(description="networks used, with their SHA-256")
     perceptual: str | None = Field(description="metric behind reconstruction_distance")
     aggregate: str = Field(description="from frames to tracks and the video, see train.aggregate")
-    uncertain_band: tuple[float, float] = Field(description="no verdict for P(fake) inside, ends included")
+    uncertain_band: tuple[float, float] = Field(
+        description="no verdict for p_fake inside, ends included: train.uncertain_band, moved to the threshold"
+    )
+    decision: Decision
     n_frames_sampled: int = Field(description="frames looked at")
     step_s: float = Field(description="seconds that one of them stands for")
     seconds: dict[str, float] = Field(description="time taken, by part")
@@ -98,9 +113,9 @@ class Frame(_Part):
     detector_score: float | None = Field(description="the detector's confidence")
     yaw_deg: float | None = Field(description="estimated turn of the head")
     blur: float | None = Field(description="variance of the Laplacian at 256 px; low is blurred")
-    p_fake: float | None = Field(description="calibrated P(fake)")
+    p_fake: float | None = Field(description="P(fake), calibrated as model.calibration says")
     p_fake_raw: float | None = Field(description="P(fake) as the model gives it")
-    verdict: Verdict | None = Field(description="what p_fake says")
+    verdict: Verdict | None = Field(description="what p_fake says, see run.uncertain_band")
     uncertain: bool | None = Field(description="whether p_fake lies in the band without a verdict")
     reconstruction_distance: float | None = Field(description="distance of the face from its reconstruction")
     training_distance: float | None = Field(description="distance to the nearest training face")
@@ -117,9 +132,10 @@ class Track(_Part):
     n_frames: int = Field(description="sampled frames it is in")
     n_judged: int = Field(description="of these, judged ones")
     p_fake: float | None = Field(description="aggregated P(fake); empty where no frame was judged")
+    p_fake_at_prior: float | None = Field(description="p_fake at the prior; empty where none is set")
     p_fake_low: float | None = Field(description="10th percentile of its frames' P(fake)")
     p_fake_high: float | None = Field(description="90th percentile")
-    verdict: Verdict | None = Field(description="what p_fake says")
+    verdict: Verdict | None = Field(description="what p_fake says, see run.uncertain_band")
     uncertain: bool | None = Field(description="whether p_fake lies in the band without a verdict")
     suspicious_s: list[Span] = Field(description="seconds in which its frames are called fake")
     flags: list[str] = Field(description="flags that hold for half of its judged frames, or for the track")
@@ -129,9 +145,10 @@ class Video(_Part):
     """The clip as a whole."""
 
     p_fake: float = Field(description="aggregated P(fake) of the tracks in decided_by")
+    p_fake_at_prior: float | None = Field(description="p_fake at the prior; empty where none is set")
     p_fake_low: float = Field(description="10th percentile of their frames' P(fake)")
     p_fake_high: float = Field(description="90th percentile")
-    verdict: Verdict = Field(description="what p_fake says")
+    verdict: Verdict = Field(description="what p_fake says, see run.uncertain_band")
     uncertain: bool = Field(description="whether p_fake lies in the band without a verdict")
     decided_by: list[int] = Field(description="tracks that count, as faces.keep says: the main one, or all")
     most_suspicious_track: int = Field(description="steady track of the highest P(fake)")
@@ -156,7 +173,7 @@ class Telling(_Part):
 
     frame_index: int = Field(description="frame")
     track_id: int = Field(description="track")
-    p_fake: float = Field(description="calibrated P(fake)")
+    p_fake: float = Field(description="P(fake), calibrated as model.calibration says")
     neighbours: list[Neighbour] = Field(description="nearest training faces, nearest first")
 
 
@@ -190,6 +207,7 @@ class Line(_Part):
     reason: str | None = Field(description="as in result.json")
     verdict: Verdict | None = Field(description="as in result.json")
     p_fake: float | None = Field(description="as in result.json")
+    p_fake_at_prior: float | None = Field(description="as in result.json")
     kept: bool = Field(description="whether an earlier run's result was kept")
     seconds: float | None = Field(description="time taken")
     seconds_per_video_second: float | None = Field(description="time taken for a second of the clip")
@@ -202,6 +220,7 @@ class Summary(_Part):
     model: str = Field(description="the model that judged")
     why: str = Field(description="why this model")
     warnings: list[str] = Field(description="what a reader has to know before any number")
+    decision: Decision
     n_clips: int = Field(description="clips named")
     n_done: int = Field(description="clips with a verdict or an uncertain answer, kept ones included")
     n_kept: int = Field(description="of these, clips that an earlier run had finished")
@@ -212,7 +231,7 @@ class Summary(_Part):
 
 
 _DOCUMENTED = (
-    Result, Clip, Model, Measure, Run, Video, Track, Span, Frame, Telling, Neighbour, Summary, Line,
+    Result, Clip, Model, Measure, Run, Decision, Video, Track, Span, Frame, Telling, Neighbour, Summary, Line,
 )  # fmt: skip
 
 

@@ -32,11 +32,6 @@ class Scorer:
     calibrator: Calibrator | None
     memory: Memory
 
-    @property
-    def calibration(self) -> str:
-        """Method of the calibrator, ``none`` where P(fake) is used as it is."""
-        return "none" if self.calibrator is None else self.calibrator.method
-
     def judge(self, rows: Sequence[FaceRow]) -> list[Judged]:
         """Judge the usable faces among the rows of a clip; the others pass as they are."""
         usable = [i for i, row in enumerate(rows) if row.image is not None]
@@ -89,7 +84,7 @@ def open_scorer(choice: Choice, params: Params, paths: Paths, *, device: str) ->
     projector = spaces.open_projector(choice.space, params, paths, makers=choice.makers)
     spaces.check_same(choice.name, trained=choice.makers, here=projector.makers)
     try:
-        model = load_model(choice.folder, expect={"space": choice.space}, device=device)
+        model = load_model(choice.folder, device=device)
         stored = facts.get("calibration")
         calibrator = None if stored is None else Calibrator.from_json(stored)
     except ValueError as error:

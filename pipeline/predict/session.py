@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from classifiers.aggregate import Aggregation
+from pipeline import params as settings_of
 from pipeline import runinfo, tables, weights
 from pipeline.errors import UserError
 from pipeline.ingest.detect import Detector
@@ -17,11 +19,15 @@ from pipeline.paths import Paths
 from pipeline.predict import describe
 from pipeline.predict.assemble import Rules
 from pipeline.predict.choice import SAMPLE_NOTICE, Choice
+from pipeline.predict.decision import Decision
 from pipeline.predict.drawing import Overlay
 from pipeline.predict.footage import Footage, Sampling
 from pipeline.predict.result import Run
 from pipeline.predict.scorer import Scorer, open_scorer
 from pipeline.predict.spaces import Projector, open_projector
+
+#: Aggregations whose answer grows with the number of frames.
+GROWING: tuple[Aggregation, ...] = ("topk", "noisy_or")
 
 
 @dataclass
@@ -41,6 +47,25 @@ class Clock:
     def total_s(self) -> float:
         """All parts."""
         return sum(self.seconds.values())
+
+
+def frame_count_warnings(aggregate: Aggregation, measured: settings_of.Sampling, here: Sampling) -> list[str]:
+    """Whether P(fake) of a clip grows with the number of frames and that differs from what the model was measured on.
+
+    Parameters
+    ----------
+    measured : frames of a video in the project.
+    here : frames of a clip to judge.
+    """
+    n = measured.n if measured.mode in ("uniform", "random") else None
+    if aggregate not in GROWING or (n is not None and here.n_frames == n):
+        return []
+    asked = "another number of frames" if n is None else f"{n} frames"
+    mend = "" if n is None else f"; --n-frames {n} makes them comparable"
+    return [
+        f"P(fake) of a clip grows with its number of frames (train.aggregate: {aggregate}), and the model's figures "
+        f"were measured on {asked} of a video, so they do not hold for this run{mend}."
+    ]
 
 
 @dataclass
@@ -72,8 +97,19 @@ class Session:
     @cached_property
     def overlay(self) -> Overlay:
         """What is written over every frame."""
-        banner = SAMPLE_NOTICE if SAMPLE_NOTICE in self.choice.warnings() else ""
-        return Overlay(self.params.train.uncertain_band, banner)
+        said = [SAMPLE_NOTICE] if SAMPLE_NOTICE in self.choice.warnings() else []
+        said += [self.decision.text] if self.decision.is_set else []
+        return Overlay(self.decision.band, " ".join(said))
+
+    @cached_property
+    def decision(self) -> Decision:
+        """What P(fake) has to be for a verdict."""
+        return Decision.of(self.params)
+
+    def warnings(self) -> list[str]:
+        """What a reader of any score of this run has to know first."""
+        params = self.params
+        return self.choice.warnings() + frame_count_warnings(params.train.aggregate, params.sampling, self.sampling)
 
     @cached_property
     def inverter(self) -> Projector:
@@ -86,8 +122,11 @@ class Session:
         """Everything a result depends on."""
         settings = self.params.model_dump(mode="json", by_alias=True)
         own = {name: settings[name] for name in ("seed", "profile", "faces", "invert", "embed", "codes", "train")}
+        own |= {"decision": asdict(self.decision)}
         shown = {name: tables.metadata(self.paths.table(name)).get("fingerprint") for name in ("metrics", "clusters")}
-        inputs = {"clip": sha256, "model": self.choice.card["card_sha256"], "tables": shown, "device": self.device}
+        said = [self.choice.why, *self.warnings()]  # they differ with who chose the model
+        model = {"card": self.choice.card["card_sha256"], "said": said}
+        inputs = {"clip": sha256, "model": model, "tables": shown, "device": self.device}
         return runinfo.fingerprint("predict", own | {"sampling": vars(self.sampling)}, inputs=inputs)
 
     def rules(self, footage: Footage) -> Rules:
@@ -95,7 +134,7 @@ class Session:
         train = self.params.train
         return Rules(
             aggregate=train.aggregate,
-            band=train.uncertain_band,
+            decision=self.decision,
             decides=self.params.faces.keep,
             step_s=footage.step_s,
             duration_s=footage.info.duration_s,
@@ -113,7 +152,8 @@ class Session:
             weights=used | scorer.projector.weights,
             perceptual=scorer.projector.perceptual,
             aggregate=self.params.train.aggregate,
-            uncertain_band=self.params.train.uncertain_band,
+            uncertain_band=self.decision.band,
+            decision=self.decision.told(),
             n_frames_sampled=len(footage.indices) if footage else 0,
             step_s=footage.step_s if footage else 0.0,
             seconds={name: round(s, 3) for name, s in clock.seconds.items()},

@@ -15,7 +15,9 @@ MAX_TRACKS = 8
 
 
 @styled
-def timeline(frames: Sequence[Frame], tracks: Sequence[Track], *, band: Band, duration_s: float) -> Figure:
+def timeline(
+    frames: Sequence[Frame], tracks: Sequence[Track], *, band: Band, threshold: float, duration_s: float
+) -> Figure:
     """Draw the judged frames of the longest tracks (8 at most); suspicious seconds are shaded."""
     figure, (ax,) = new_axes(9.6, 2.9)
     shown = sorted(tracks, key=lambda t: (-t.n_judged, t.track_id))[:MAX_TRACKS]
@@ -38,7 +40,7 @@ def timeline(frames: Sequence[Frame], tracks: Sequence[Track], *, band: Band, du
             lw=1.6,
             label=f"face {track.track_id}",
         )
-    ax.axhline(0.5, color=MUTED, lw=0.8, ls=":")
+    ax.axhline(threshold, color=MUTED, lw=0.8, ls=":")
     ax.set(xlabel="seconds", ylabel="P(fake)", ylim=(-0.03, 1.03), xlim=(0, max(duration_s, 0.1)))
     ax.grid(axis="y")
     ax.legend(fontsize=8, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)

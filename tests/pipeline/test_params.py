@@ -45,6 +45,8 @@ def test_the_shipped_settings_are_valid() -> None:
         (("faces", "detector"), "mtcn", "faces.detector"),
         (("split", "fractions"), [0.0, 0.5, 0.5], "train above 0"),
         (("train", "uncertain_band"), [0.7, 0.3], "two probabilities in order"),
+        (("train", "uncertain_band"), [0.55, 0.8], "uncertain_band must hold 0.5, not"),
+        (("train", "uncertain_band"), [0.1, 0.45], "uncertain_band must hold 0.5, not"),
         (("workers", "scheduler"), "not an address", "workers.scheduler"),
         (("invert", "quick", "steps"), "many", "invert.quick.steps"),
         (("invert", "poor_above"), 0.4, "invert.poor_above"),

@@ -20,6 +20,7 @@ from pipeline.paths import Paths
 from pipeline.predict import chain, lines
 from pipeline.predict.choice import SAMPLE_NOTICE, choose
 from pipeline.predict.footage import Sampling
+from pipeline.predict.page import Pictures
 from pipeline.predict.result import Result, Summary
 from tests.ingest.media import noise_frames, write_video
 from tests.pipeline import project
@@ -124,7 +125,59 @@ def test_the_case_report_needs_no_network_and_says_what_it_must(done: tuple[Path
     for words in ("talks.mp4", "P(fake) over time", "Nearest training faces", "What this cannot tell", "SHA-256"):
         assert words in page
     assert "&#39;wplus&#39; is not among spaces" in page
-    assert "How well the model does on videos it has not seen was not measured." in page
+    assert "The model&#39;s figures are those its own card states" in page  # nothing was evaluated
+
+
+def test_an_error_nobody_foresaw_fails_its_clip_alone(
+    trained: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = [project.SAMPLE / f"person09_{kind}.mp4" for kind in ("self_blend", "real")]
+    render = chain.page.render
+
+    def fragile(result: Result, pictures: Pictures) -> str:
+        if result.clip.name == clips[0].name:
+            raise RuntimeError("out of luck")
+        return render(result, pictures)
+
+    monkeypatch.setattr(chain.page, "render", fragile)
+    with caplog.at_level("DEBUG", logger="latentforensics"):
+        settings = params.load(trained.params)
+        summary = chain.predict(settings, trained, clips, tmp_path, sampling=Sampling(n_frames=1))
+    assert [line.status for line in summary.clips] == ["failed", "ok"]
+    assert summary.clips[0].reason == "an unexpected error, RuntimeError: out of luck"
+    assert [f.name for f in (tmp_path / clips[0].stem).iterdir()] == ["result.json"]
+    assert read(tmp_path / clips[0].stem).status == "failed"
+    (told,) = [r for r in caplog.records if r.exc_info]
+    assert told.levelname == "DEBUG"  # the terminal has one line for the clip, the log file the traceback
+
+
+def test_a_prior_is_named_in_every_output_and_judges_anew(trained: Paths, tmp_path: Path) -> None:
+    clip, settings = project.SAMPLE / "person09_self_blend.mp4", params.load(trained.params)
+    one = Sampling(n_frames=1)
+    before = chain.predict(settings, trained, [clip], tmp_path, sampling=one)
+    plain = read(tmp_path / clip.stem)
+    assert plain.video is not None
+    assert (plain.run.uncertain_band, plain.run.decision.threshold) == ((0.4, 0.6), 0.5)
+    assert plain.video.p_fake_at_prior is None
+    assert "as many fakes as reals" in lines.table(before)
+    evaluate = settings.evaluate.model_copy(update={"prior_fake": 1e-9})
+    rare = chain.predict(settings.model_copy(update={"evaluate": evaluate}), trained, [clip], tmp_path, sampling=one)
+    assert rare.n_kept == 0
+    shifted = read(tmp_path / clip.stem)
+    assert shifted.video is not None
+    assert shifted.video.verdict == rare.clips[0].verdict == "real"
+    assert shifted.video.p_fake == plain.video.p_fake
+    assert shifted.video.p_fake_at_prior == rare.clips[0].p_fake_at_prior
+    assert (shifted.video.p_fake_at_prior or 1) < 1e-4
+    text = shifted.run.decision.text
+    assert "a share of fakes of 1e-09" in text
+    assert rare.decision == shifted.run.decision
+    assert text in lines.table(rare)
+    page = (tmp_path / clip.stem / "report.html").read_text()
+    assert text in page
+    assert "P(fake) where a share of 1e-09 is fake" in page
+    first = next(read_frames(tmp_path / clip.stem / "annotated.mp4", [0]))[2]
+    assert (np.abs(first[-8:].astype(int) - next(read_frames(clip, [0]))[2][-8:]).mean()) > 20  # at the lower edge
 
 
 def test_a_finished_clip_is_kept_until_something_differs(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.ingest.faces import FaceRow
 from pipeline.predict import assemble, flags, scoring
 from pipeline.predict.assemble import Judged, Rules
+from pipeline.predict.decision import Decision
 from pipeline.predict.footage import Sampling
 from pipeline.predict.scoring import Stretch
 
 BAND = (0.4, 0.6)
-RULES = Rules(aggregate="mean", band=BAND, decides="largest", step_s=0.5, duration_s=4.0)
+RULES = Rules(aggregate="mean", decision=Decision(None, 1, 1, BAND), decides="largest", step_s=0.5, duration_s=4.0)
 
 
 def judged(frame: int, track: int, p_fake: float, *, side: float = 100.0, found: tuple[str, ...] = ()) -> Judged:
@@ -63,9 +66,22 @@ def test_the_main_face_decides_and_another_that_is_called_fake_is_flagged() -> N
     assert [(s.start_s, s.end_s) for s in video.suspicious_s] == [(0.0, 1.75)]
 
 
+def test_a_prior_shifts_verdicts_suspicious_seconds_and_flags() -> None:
+    rare = replace(RULES, decision=Decision(0.01, 1, 1, BAND))
+    for p_fake, says, shaded in ((0.61, "real", 0), (0.99, "uncertain", 0), (0.999, "fake", 1)):
+        rows = [judged(i, 0, p_fake) for i in range(0, 40, 5)]
+        tracks = assemble.tracks(rows, rare)
+        video = assemble.video(rows, tracks, rare, n_sampled=8)
+        assert video is not None
+        assert (video.verdict, tracks[0].verdict, len(video.suspicious_s)) == (says, says, shaded)
+        odds = p_fake / (1 - p_fake) / 99
+        assert video.p_fake == pytest.approx(p_fake)
+        assert video.p_fake_at_prior == tracks[0].p_fake_at_prior == pytest.approx(odds / (1 + odds))
+
+
 def test_all_tracks_decide_where_training_kept_all() -> None:
     rows = [judged(i, 0, 0.2, side=200) for i in range(4)] + [judged(i, 1, 0.9) for i in range(4)]
-    rules = Rules(aggregate="mean", band=BAND, decides="all", step_s=0.1, duration_s=0.4)
+    rules = replace(RULES, decides="all", step_s=0.1, duration_s=0.4)
     video = assemble.video(rows, assemble.tracks(rows, rules), rules, n_sampled=4)
     assert video is not None
     assert video.p_fake == pytest.approx(0.55)
