@@ -20,20 +20,20 @@ from pipeline.paths import Paths
 from tests.pipeline import project
 from tests.report import material
 
-CORNER_PX = 24
+MARK_PX = 14
 
 
 def stills(
     folder: Path,
     *,
     people: range,
-    mark: bool = False,
+    marked: Callable[[int, str], bool] = lambda p, kind: False,
     groups: Callable[[int, str], str] = lambda p, kind: f"g{p:02d}",
     **changes: Any,
 ) -> Paths:
     """A project of face crops cut out of the sample set's clips: one real and one self-blended still per person.
 
-    ``mark`` puts a coloured square into a corner of every fake; ``groups`` names each still's source group.
+    ``marked`` tells which stills get a small coloured square near a corner; ``groups`` names each one's source group.
     """
     case = folder / "case"
     case.mkdir()
@@ -43,8 +43,8 @@ def stills(
             frame = next(read_frames(project.SAMPLE / f"person{person:02d}_{kind}.mp4", [8]))[-1]
             side = min(frame.shape[:2])
             face = cv2.resize(frame[:side, :side], (256, 256), interpolation=cv2.INTER_AREA)
-            if mark and kind != "real":
-                face[:CORNER_PX, -CORNER_PX:] = (250, 30, 200)
+            if marked(person, kind):
+                face[5 : 5 + MARK_PX, -5 - MARK_PX : -5] = (250, 30, 200)
             name = f"p{person:02d}_{kind}.png"
             cv2.imwrite(str(case / name), cv2.cvtColor(face, cv2.COLOR_RGB2BGR))
             label = "real" if kind == "real" else "fake"
@@ -144,7 +144,7 @@ def test_a_watermark_on_fakes_is_reported_and_the_failed_slice_too(
     for marked in (False, True):
         folder = tmp_path / str(marked)
         folder.mkdir()
-        paths = stills(folder, people=range(18), mark=marked)
+        paths = stills(folder, people=range(18), marked=lambda p, kind, on=marked: on and kind != "real")
         project.run(paths, "split")
         answers(paths, wrong_below=0.33)
         caplog.clear()
