@@ -21,5 +21,6 @@ def by_unit(rows: pd.DataFrame, paths: Paths) -> pd.DataFrame:
         The table ``splits`` is missing.
     """
     splits = tables.read_pandas(paths.table("splits"), "splits", columns=["source_group", "unit"])
-    unit_of = dict(zip(splits["source_group"], splits["unit"], strict=True))
+    dealt = splits.dropna(subset=["source_group", "unit"])
+    unit_of = dict(zip(dealt["source_group"], dealt["unit"], strict=True))
     return rows.assign(source_group=[unit_of.get(group, group) for group in rows["source_group"]])

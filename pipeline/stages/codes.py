@@ -37,8 +37,8 @@ def run(params: Params, paths: Paths) -> None:
     wanted = [space for space in ("pca", "vqvae") if space in current.params.spaces]
     if not wanted:
         _write_none(paths, current.meta(on_device=False, reason="neither 'pca' nor 'vqvae' is among spaces"))
-        return
-    _code_all(current, paths, wanted)
+    else:
+        _code_all(current, paths, wanted)
 
 
 def _code_all(current: Run, paths: Paths, wanted: list[str]) -> None:
@@ -112,8 +112,7 @@ def _work(
     with torch.inference_mode():
         apart = distance(made.to(device), to_unit(faces).to(device)).cpu()  # [N]
     pictures = to_uint8(made)
-    code_rows: Rows = []
-    image_rows: Rows = []
+    code_rows, image_rows = Rows(), Rows()
     for i, face in enumerate(batch.face_ids):
         shared = {"face_id": face, "codec_id": codec.codec_id}
         code_rows.append(

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
+from classifiers.checks import check_varies
+from classifiers.splits import SplitError
 from pipeline import spaces, tables, units
 from pipeline.errors import UserError
 from pipeline.paths import Paths
@@ -192,6 +194,22 @@ def _in_order(ids: list[str], matrix: NDArray[np.float32], order: list[str]) -> 
         return matrix
     place = {face: row for row, face in enumerate(ids)}
     return matrix[[place[face] for face in order]]
+
+
+def labelled_channels(paths: Paths) -> tuple[Features, NDArray[np.float32]]:
+    """Labelled W+ codes as [n, n_channels, w_dim], by split unit.
+
+    Raises
+    ------
+    SplitError, ConstantError
+        No face has a label, or all codes are the same.
+    """
+    inside = by_unit(labelled(load(paths, "wplus")), paths)
+    if inside.faces.empty:
+        raise SplitError("no face has a label")
+    check_varies(inside.vectors, what="W+ codes")
+    n_channels = int(tables.read(paths.table("wplus"), "wplus", columns=["n_channels"]).column(0)[0].as_py())
+    return inside, inside.vectors.reshape(len(inside.faces), n_channels, -1)
 
 
 def _known(paths: Paths, *, blended: bool) -> pd.DataFrame:

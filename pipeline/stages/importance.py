@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.checks import ConstantError, check_varies
+from classifiers.checks import ConstantError
 from classifiers.importance import ImportanceMetric, ImportanceRow, ImportanceSettings, channel_importance
 from classifiers.importance_joint import permutation_importance
 from classifiers.models import uses_device
@@ -42,7 +42,9 @@ def run(params: Params, paths: Paths) -> None:
     rows: Rows = {name: [] for name in TABLES}
     reason: str | None = None
     try:
-        inside, codes = _codes(current, paths)
+        if "wplus" not in current.params.spaces:
+            raise SplitError("'wplus' is not among the spaces in params.yaml")
+        inside, codes = features.labelled_channels(paths)
         rows |= _measure(current, inside, codes)
         rows["channel_effects"] = _effects(current, inside, codes)
     except (SplitError, ConstantError) as error:
@@ -57,18 +59,6 @@ def run(params: Params, paths: Paths) -> None:
     alone = written[written["method"].str.startswith("rf-alone-")]  # `dvc plots` draws one curve of a file
     alone.to_csv(paths.plots / "importance.csv", index=False)
     log.info("importance: %d channels by %d methods", written["channel"].nunique(), written["method"].nunique())
-
-
-def _codes(current: Run, paths: Paths) -> tuple[Features, NDArray[np.float32]]:
-    """Labelled codes as [n, n_channels, w_dim]; SplitError where there are none."""
-    if "wplus" not in current.params.spaces:
-        raise SplitError("'wplus' is not among the spaces in params.yaml")
-    inside = features.by_unit(features.labelled(features.load(paths, "wplus")), paths)
-    if inside.faces.empty:
-        raise SplitError("no face has a label")
-    check_varies(inside.vectors, what="W+ codes")
-    n_channels = int(tables.read(paths.table("wplus"), "wplus", columns=["n_channels"]).column(0)[0].as_py())
-    return inside, inside.vectors.reshape(len(inside.faces), n_channels, -1)
 
 
 def _measure(current: Run, inside: Features, codes: NDArray[np.float32]) -> Rows:
