@@ -108,6 +108,14 @@ def test_frames_tracks_and_video_agree(done: tuple[Path, Summary]) -> None:
     assert set(result.flag_meanings) >= {flag for f in result.frames for flag in f.flags}
 
 
+def test_what_was_trained_and_evaluated_here_has_this_projects_figures(trained: Paths, tmp_path: Path) -> None:
+    paths = Paths(shutil.copytree(trained.root, tmp_path / "project"))
+    assert not choose(paths, "efficientnet-logistic").measured_here
+    project.run(paths, "evaluate")
+    best = choose(paths, None)
+    assert (best.n_compared, best.measured_here) == (1, True)
+
+
 def test_the_annotated_clip_has_every_frame_a_box_and_the_sound(done: tuple[Path, Summary]) -> None:
     out, _ = done
     source, drawn = project.SAMPLE / "person09_self_blend.mp4", out / "talks" / "annotated.mp4"

@@ -21,7 +21,6 @@ from pipeline.predict.footage import Sampling
 from pipeline.predict.page import CALIBRATION
 from pipeline.predict.session import Session
 from tests.conftest import REPOSITORY
-from tests.pipeline import project as small
 from tests.report.material import write
 
 Scores = Mapping[str, tuple[float, float]]
@@ -90,16 +89,6 @@ def test_the_best_of_several_is_said_to_be_optimistic_and_has_to_beat_chance_at_
     assert choose(paths, "wplus-logistic").warnings() == []
     clear = {"wplus": (0.8, 0.5), "pca": (0.58, 0.69)}
     assert len(choose(project(tmp_path / "clear", clear, clear), None).warnings()) == 1
-
-
-def test_what_was_trained_and_evaluated_here_has_this_projects_figures(tmp_path: Path) -> None:
-    paths = small.make(tmp_path, people=range(4), **{"spaces": ["frequency"], "train.models": ["logistic", "rf"]})
-    small.run(paths, "videos", "faces", "blend", "split", "invert", "embed", "codes", "train")
-    assert not choose(paths, "frequency-rf").measured_here
-    small.run(paths, "evaluate")
-    assert choose(paths, "frequency-rf").measured_here
-    best = choose(paths, None)
-    assert (best.n_compared, best.measured_here) == (2, True)
 
 
 def test_a_run_says_that_its_number_of_frames_changes_the_score(tmp_path: Path) -> None:
