@@ -9,6 +9,7 @@ import pandas as pd
 
 from classifiers.bootstrap import evaluate
 from pipeline import tables
+from pipeline.judged import own_answers
 from pipeline.paths import Paths
 from pipeline.weights_registry import REGISTRY
 
@@ -110,7 +111,7 @@ def scores(rows: Sequence[Mapping[str, Any]], *, seed: int) -> list[dict[str, An
     for (level, split), part in pd.DataFrame(rows).groupby(["level", "split"], sort=True):
         y, groups = part["label"].to_numpy(dtype="int64"), part["source_group"].tolist()
         # Ranked by the model's own answer, as `metrics` is: calibration differs by fold and would mix the ranks.
-        raw = part["p_fake_raw"].fillna(part["p_fake"]).to_numpy()
+        raw = own_answers(part)
         for metric in evaluate(y, part["p_fake"].to_numpy(), groups, score=raw, n_boot=_N_BOOT, seed=seed):
             if metric.metric in _METRICS:
                 numbers = {n: _number(getattr(metric, n)) for n in ("value", "ci_low", "ci_high")}

@@ -14,6 +14,7 @@ from classifiers.bootstrap import MeasureOf, MetricRow, constant_answer, evaluat
 from classifiers.compare import Answers, delong, paired_bootstrap
 from classifiers.prior import AtPrior
 from classifiers.risk import Abstention
+from pipeline.judged import own_answers, splits
 from pipeline.params import Evaluate
 from pipeline.progress import bar
 
@@ -62,8 +63,7 @@ def of_models(predictions: pd.DataFrame, wanted: Evaluate, *, seed: int) -> Rows
 
 def not_judged(predictions: pd.DataFrame, told: Mapping[str, Any]) -> Rows:
     """Rows of ``metrics`` for models that were not trained, without a number; ``told``: metadata of ``predictions``."""
-    present = set(predictions["split"])
-    split = next((s for s in ("cv", "test", "val") if s in present), "cv" if told.get("protocol") == "cv" else "test")
+    split = next(iter(splits(predictions)), "cv" if told.get("protocol") == "cv" else "test")
     nothing = {"metric": "roc_auc", "value": None, "ci_low": None, "ci_high": None, "n_groups": 0, "n_items": 0}
     return [
         {"level": level, "space": space, "model": model, "split": split, **nothing, "reason": reason}
@@ -151,7 +151,7 @@ def _labels(part: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
 
 
 def _answers(part: pd.DataFrame) -> Answers:
-    return Answers(part["p_fake"].to_numpy(), part["p_fake_raw"].fillna(part["p_fake"]).to_numpy())
+    return Answers(part["p_fake"].to_numpy(), own_answers(part))
 
 
 def _row(place: Mapping[str, Any], metric: MetricRow) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from classifiers.metrics import Scores
 from classifiers.slices import Slicer, SliceRow
 from pipeline import attributes
 from pipeline.ingest.skin import SKIN_TONES
+from pipeline.judged import own_answers, splits
 from pipeline.params import Slices
 
 Rows = list[dict[str, Any]]
@@ -26,9 +27,7 @@ FRAME_ATTRIBUTES = ("label", "method", "compression", "dataset", "frame height")
 
 def one_split(predictions: pd.DataFrame) -> pd.DataFrame:
     """Rows on the most honest side there is; ``val``, where calibration was fitted, is never pooled with ``test``."""
-    present = set(predictions["split"])
-    best = next((split for split in ("cv", "test", "val") if split in present), "cv")
-    return predictions[predictions["split"].eq(best)]
+    return predictions[predictions["split"].isin(splits(predictions)[:1])]
 
 
 def judged(predictions: pd.DataFrame, *, which: str) -> list[tuple[str, str]]:
@@ -37,7 +36,7 @@ def judged(predictions: pd.DataFrame, *, which: str) -> list[tuple[str, str]]:
     found: dict[str, list[tuple[float, str]]] = {}
     for key, part in frames.groupby(["space", "model"], sort=True):
         y = part["label"].to_numpy(dtype=np.int64)
-        scores = Scores.of(y, _ranked_by(part), np.zeros(len(y), dtype=np.int64))
+        scores = Scores.of(y, own_answers(part), np.zeros(len(y), dtype=np.int64))
         auc = scores.evaluate(np.ones((1, 1), dtype=np.int64))["roc_auc"][0]
         found.setdefault(str(key[0]), []).append((0.0 if np.isnan(auc) else float(auc), str(key[1])))
     if which == "all":
@@ -65,15 +64,10 @@ def classifier_rows(
             for name in _names(values):
                 inside = values == name
                 place = {"space": space, "model": model, "attribute": attribute, "slice": name}
-                rows = [_row(place, found) for found in slicer.scores(y, p, inside, score=_ranked_by(both))]
+                rows = [_row(place, found) for found in slicer.scores(y, p, inside, score=own_answers(both))]
                 rows[0]["exemplars"] = _most_wrong(both["face_id"], y, p, inside, settings.n_exemplars)
                 out += rows
     return out
-
-
-def _ranked_by(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """What items are ranked by, as in ``metrics``: the model's own answer, which no fold's calibration has moved."""
-    return rows["p_fake_raw"].fillna(rows["p_fake"]).to_numpy(dtype=np.float64)
 
 
 def reconstruction_rows(faces: pd.DataFrame, settings: Slices, *, seed: int) -> Rows:

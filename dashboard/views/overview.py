@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, figures, widgets
+from pipeline.judged import own_answers
 from pipeline.report import blocks, notes, scores, summary
 from pipeline.report.palette import measure_name, metric_name, model_name
 
@@ -183,7 +184,7 @@ def _one_model(table: pd.DataFrame, level: str, split: str) -> None:
     with left:
         widgets.show(figures.confusion(scores.confusion(label, p_fake)), "confusion")
     with right:
-        widgets.show(figures.roc(scores.roc(label, scores.ranking(judged))), "roc")
+        widgets.show(figures.roc(scores.roc(label, own_answers(judged))), "roc")
     n_uncertain = int(judged["uncertain"].sum())
     st.caption(
         f"Verdict at P(fake) = 0.5. {n_uncertain:,} of {len(judged):,} {level}s lie in the band without a verdict."

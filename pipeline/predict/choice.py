@@ -14,6 +14,7 @@ import pandas as pd
 from classifiers.persist import CARD_FILE, read_card
 from pipeline import model_card
 from pipeline.errors import UserError
+from pipeline.judged import splits
 from pipeline.paths import Paths
 from pipeline.report import notes, scores
 from pipeline.report.load import read_light
@@ -212,7 +213,7 @@ def _shown(table: pd.DataFrame) -> tuple[Figure, ...]:
     if table.empty:
         return ()
     rows = table[table["level"].eq("video") & table["value"].notna()]
-    rows = rows[rows["split"].isin(scores.judged_splits(rows)[:1])]
+    rows = rows[rows["split"].isin(splits(rows)[:1])]
     found = {str(row["metric"]): row for _, row in rows.iterrows()}
     return tuple(_figure(found[m]) for m in SHOWN if m in found)
 

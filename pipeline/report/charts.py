@@ -7,6 +7,7 @@ import re
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.judged import own_answers
 from pipeline.report import curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.palette import model_name
@@ -88,7 +89,7 @@ def _score_figures(data: ReportInput, metrics: pd.DataFrame) -> dict[str, Figure
         if not rows.empty:
             text = "AUC " + scores.format_interval((best.value, best.ci_low, best.ci_high))
             label, p_fake = rows["label"].to_numpy(dtype="int64"), rows["p_fake"].to_numpy(dtype="float64")
-            score = scores.ranking(rows)
+            score = own_answers(rows)
             out["best-model"] = plots.model_figure(label, p_fake, score=score, auc_text=text)
             out["curves"] = curve_plots.curves_figure(_ranked_models(metrics, predictions, best))
     return out
@@ -103,7 +104,7 @@ def _ranked_models(metrics: pd.DataFrame, predictions: pd.DataFrame, best: score
         if not rows.empty:
             label, p_fake = rows["label"].to_numpy(dtype="int64"), rows["p_fake"].to_numpy(dtype="float64")
             name = f"{row['space']} · {model_name(row['model'])}"
-            out.append(curve_plots.Judged(name, label, p_fake, scores.ranking(rows)))
+            out.append(curve_plots.Judged(name, label, p_fake, own_answers(rows)))
     return out
 
 

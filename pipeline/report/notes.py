@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pipeline.judged import splits
 from pipeline.report import scores, summary
 from pipeline.report.palette import chance_level, metric_name, model_name
 from pipeline.report.slices_section import shortcut_sentence
@@ -79,7 +80,7 @@ def score_warnings(metrics: pd.DataFrame | None) -> list[str]:
     if metrics is None or metrics.empty:
         return []
     rows = scores.model_rows(metrics)
-    rows = rows[rows["split"].isin(scores.judged_splits(rows)[:1])]
+    rows = rows[rows["split"].isin(splits(rows)[:1])]
     if rows.empty:
         return []
     out = []

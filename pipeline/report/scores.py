@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.judged import splits
 from pipeline.report.palette import lower_is_better
 
 AUC = "roc_auc"
@@ -51,13 +52,6 @@ def metric_order(metrics: pd.DataFrame) -> list[str]:
     return [m for m in HEADLINE if m in present] + sorted(present - set(HEADLINE))
 
 
-def judged_splits(table: pd.DataFrame) -> list[str]:
-    """Splits on which a model may be judged, the honest ones first: cv, test, val, then the rest."""
-    present = set(table["split"])
-    order = [s for s in ("cv", "test", "val") if s in present]
-    return order + sorted(present - set(order))
-
-
 def judged(metrics: pd.DataFrame) -> list[tuple[str, str]]:
     """``(level, split)`` pairs to report: video, track, frame, each on its most honest split.
 
@@ -67,9 +61,9 @@ def judged(metrics: pd.DataFrame) -> list[tuple[str, str]]:
     n_items = rows.groupby("level")["n_items"].max()
     pairs = []
     for level in ("video", "track", "frame"):
-        splits = judged_splits(rows[rows["level"] == level])
-        if splits and not (level == "track" and n_items["track"] == n_items.get("video")):
-            pairs.append((level, splits[0]))
+        sides = splits(rows[rows["level"] == level])
+        if sides and not (level == "track" and n_items["track"] == n_items.get("video")):
+            pairs.append((level, sides[0]))
     return pairs
 
 
@@ -80,7 +74,7 @@ def best_model(metrics: pd.DataFrame) -> Choice | None:
     """
     rows = model_rows(metrics)
     rows = rows[rows["metric"].eq(AUC) & rows["value"].notna()]
-    rows = rows[rows["split"].isin(judged_splits(rows)[:1])]
+    rows = rows[rows["split"].isin(splits(rows)[:1])]
     for level in ("video", "frame"):
         part = rows[rows["level"] == level].sort_values(["value", "space", "model"], ascending=[False, True, True])
         if not part.empty:
@@ -149,11 +143,6 @@ def precision_recall(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, 
     last_of_tie = np.append(np.flatnonzero(np.diff(score[order])), label.size - 1)
     hits = np.cumsum(label[order])[last_of_tie]
     return hits / label.sum(), hits / (last_of_tie + 1)
-
-
-def ranking(predictions: pd.DataFrame) -> np.ndarray:
-    """What ranks items, float64 [n]: the model's own answer, or P(fake) where calibration left it as it was."""
-    return predictions["p_fake_raw"].fillna(predictions["p_fake"]).to_numpy(dtype=np.float64)
 
 
 def calibration(label: np.ndarray, p_fake: np.ndarray, *, n_bins: int = 10, min_per_bin: int = 10) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from classifiers.metrics import roc_points
 from classifiers.risk import risk_coverage
+from pipeline.judged import own_answers
 from pipeline.paths import Paths
 
 _HEADLINE = ("roc_auc", "balanced_accuracy", "accuracy", "log_loss")
@@ -33,8 +34,8 @@ def write_plots(predictions: pd.DataFrame, paths: Paths) -> None:
         risk = pd.DataFrame({"coverage": curve.coverage, "risk": curve.risk})
         risk.to_csv(paths.plots / "risk" / f"{space}-{model}.csv", index=False)
         if part["label"].nunique() == 2:
-            score = part["p_fake_raw"].fillna(part["p_fake"])
-            fpr, tpr, _ = roc_points(part["label"].to_numpy(), score.to_numpy())
+            score = own_answers(part)
+            fpr, tpr, _ = roc_points(part["label"].to_numpy(), score)
             pd.DataFrame({"fpr": fpr, "tpr": tpr}).to_csv(paths.plots / "roc" / f"{space}-{model}.csv", index=False)
 
 
