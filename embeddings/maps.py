@@ -1,9 +1,9 @@
-"""Vectors to a 2-D or 3-D map, through principal components.
+"""Vectors to 2-D and 3-D maps, through principal components.
 
-t-SNE is openTSNE's. In 2-D its gradient is Barnes-Hut's or FFT-interpolated; in 3-D only Barnes-Hut exists, in
-openTSNE (octree) as in scikit-learn, and openTSNE's is used for both. UMAP is umap-learn's. Both start from the
-leading principal components, which keeps global structure and needs no luck [1]_, and both are run so that one
-seed gives one map on one machine.
+t-SNE is openTSNE's, UMAP umap-learn's. In 2-D the gradient of t-SNE is Barnes-Hut's or FFT-interpolated; in 3-D only
+Barnes-Hut exists, which a hundred thousand points keep busy for hours: beyond `MAX_POINTS_TSNE_3D` UMAP is the one to
+ask for. Maps start from the leading principal components, which keeps global structure and needs no luck [1]_, or
+from the neighbour graph's spectral embedding; one seed gives one map on one machine.
 
 References
 ----------
@@ -15,29 +15,31 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from openTSNE import TSNE
 
+from embeddings import tsne
 from embeddings.checks import as_matrix
-from embeddings.map_quality import MapQuality, map_quality
+from embeddings.map_settings import MapMethod, MapSettings
+from embeddings.projection import Pca
 from embeddings.reduce import fit_pca
 
-__all__ = ["MIN_POINTS", "MapError", "MapQuality", "MapResult", "make_map", "map_quality"]
-
-MapMethod = Literal["tsne", "umap", "pca"]
-Gradient = Literal["auto", "bh", "fft"]
+__all__ = [
+    "MAX_POINTS_TSNE_3D",
+    "MIN_POINTS",
+    "MapError",
+    "MapMaker",
+    "MapMethod",
+    "MapResult",
+    "MapSettings",
+    "make_map",
+]
 
 # Perplexity needs three neighbours for each unit, so four points are the fewest that allow perplexity 1; UMAP's
 # neighbour graph on fewer says nothing either.
 MIN_POINTS: dict[str, int] = {"pca": 2, "tsne": 4, "umap": 4}
-
-# 'auto' takes the FFT gradient from here on: below, Barnes-Hut is the quicker one (and the more exact).
-_FFT_FROM_N_POINTS = 10_000
-# Up to here neighbours are searched exactly; Annoy's approximate trees (seeded) pay off above.
-_EXACT_NEIGHBOURS_TO_N_POINTS = 10_000
+MAX_POINTS_TSNE_3D = 30_000
 
 
 class MapError(ValueError):
@@ -66,160 +68,140 @@ class MapResult:
     notes: tuple[str, ...] = ()
 
 
-def make_map(
-    X: ArrayLike,
-    *,
-    method: MapMethod = "tsne",
-    n_dims: int = 2,
-    pca_dims: int = 50,
-    perplexity: float = 30.0,
-    n_neighbors: int = 15,
-    min_dist: float = 0.1,
-    seed: int = 0,
-    gradient: Gradient = "auto",
-    n_jobs: int = 1,
-) -> MapResult:
-    """Map vectors to the plane or to space.
+def make_map(X: ArrayLike, settings: MapSettings | None = None, *, n_jobs: int = 1) -> MapResult:
+    """Map vectors to the plane or to space: `MapMaker` for a single map."""
+    settings = settings or MapSettings()
+    return MapMaker(X, pca_dims=settings.pca_dims, pca_method=settings.pca_method, n_jobs=n_jobs).make(settings)
+
+
+class MapMaker:
+    """Maps of one set of vectors; components and neighbours, which several maps share, are found once.
 
     Parameters
     ----------
     X : array_like [n, d]
-        Finite real numbers, at least ``MIN_POINTS[method]`` rows.
-    method : MapMethod
-    n_dims : int
-        2 or 3.
-    pca_dims : int
-        Principal components to work in; fewer where the data holds fewer.
-    perplexity : float
-        t-SNE: at least 1; lowered to (n - 1) / 3, and reported, where there are too few points.
-    n_neighbors : int
-        UMAP: at least 2; lowered to n - 1, and reported, where there are too few points.
-    min_dist : float
-        UMAP: in [0, 1].
-    seed : int
-    gradient : Gradient
-        t-SNE: 'auto' is 'fft' for a 2-D map of 10,000 points or more, else 'bh'; 3-D knows 'bh' alone.
+        Finite real numbers.
+    pca_dims, pca_method, seed
+        As in `MapSettings`, whose own values `make` does not read.
     n_jobs : int
-        t-SNE: threads. UMAP with a seed runs on one.
+        Threads of t-SNE. UMAP with a seed runs on one.
+
+    Attributes
+    ----------
+    pca : Pca or None
+        None where there are too few points, or all are equal: nothing can be mapped then, and `make` says so.
+    reduced : float32 [n, k]
+        Principal components.
 
     Raises
     ------
-    MapError
-        Too few points, all points equal, or no finite map came out.
     ValueError
-        A parameter out of range, or rows with NaN (counted).
+        Rows with NaN (counted).
     """
-    array = as_matrix(X)
-    _check(method, n_dims, pca_dims, perplexity, n_neighbors, min_dist, gradient)
-    n = len(array)
-    if n < MIN_POINTS[method]:
-        raise MapError(f"A {method} map needs at least {MIN_POINTS[method]} points, got {n}.")
-    if np.all(array == array[0]):
-        raise MapError(f"All {n} points are equal, so there is nothing to map.")
-    wanted = n_dims if method == "pca" else max(pca_dims, n_dims)
-    reduced = fit_pca(array, wanted, method="exact").transform(array)  # [n, k]
-    start = _leading(reduced, n_dims)
-    if method == "pca":
-        return MapResult(start, f"pca{n_dims}", {"method": "pca", "n_dims": n_dims})
 
-    used: dict[str, int | float | str]
-    notes = []
-    if method == "tsne":
-        perplexity_used = min(float(perplexity), (n - 1) / 3)
-        if perplexity_used < perplexity:
-            notes.append(f"perplexity lowered from {perplexity:g} to {perplexity_used:.4g}: only {n} points.")
-        neighbours = "exact" if n <= _EXACT_NEIGHBOURS_TO_N_POINTS else "annoy"
-        used = {"perplexity": perplexity_used, "gradient": _gradient(gradient, n, n_dims), "neighbours": neighbours}
-        xyz = _tsne(reduced, start, used, seed, n_jobs)
-        label = f"perp{perplexity_used:.4g}"
-    else:
-        n_neighbors_used = min(n_neighbors, n - 1)
-        if n_neighbors_used < n_neighbors:
-            notes.append(f"n_neighbors lowered from {n_neighbors} to {n_neighbors_used}: only {n} points.")
-        used = {"n_neighbors": n_neighbors_used, "min_dist": min_dist}
-        xyz = _umap(reduced, start, n_neighbors_used, min_dist, seed)
-        label = f"nn{n_neighbors_used}-md{min_dist:g}"
-    if not np.isfinite(xyz).all():
-        raise MapError(f"{method} gave coordinates that are not finite for {n} points.")
-    settings = {"method": method, "n_dims": n_dims, "pca_dims": reduced.shape[1], **used, "seed": seed}
-    return MapResult(xyz, f"{method}{n_dims}-pca{reduced.shape[1]}-{label}-s{seed}", settings, tuple(notes))
+    def __init__(
+        self, X: ArrayLike, *, pca_dims: int = 50, pca_method: str = "auto", seed: int = 0, n_jobs: int = 1
+    ) -> None:
+        array = as_matrix(X)
+        self.n_points = len(array)
+        self.n_jobs = n_jobs
+        self.pca: Pca | None = None
+        self.reduced: NDArray[np.float32] = np.zeros((self.n_points, 1), dtype=np.float32)
+        if self.n_points >= 2 and not np.all(array == array[0]):
+            method = "exact" if pca_method == "auto" else pca_method
+            self.pca = fit_pca(array, pca_dims, method=method, seed=seed)  # type: ignore[arg-type]
+            self.reduced = self.pca.transform(array)
+        self._affinities: dict[tuple[float, ...], tsne.Affinities] = {}
 
+    def make(self, settings: MapSettings) -> MapResult:
+        """Lay out one map.
 
-def _check(
-    method: str, n_dims: int, pca_dims: int, perplexity: float, n_neighbors: int, min_dist: float, gradient: str
-) -> None:
-    if method not in get_args(MapMethod):
-        raise ValueError(f"method: expected one of {', '.join(get_args(MapMethod))}, got {method!r}.")
-    if gradient not in get_args(Gradient):
-        raise ValueError(f"gradient: expected one of {', '.join(get_args(Gradient))}, got {gradient!r}.")
-    if n_dims not in (2, 3):
-        raise ValueError(f"n_dims: expected 2 or 3, got {n_dims}.")
-    if gradient == "fft" and n_dims == 3:
-        raise ValueError("gradient: 'fft' exists for 2-D maps only; a 3-D map takes 'bh'.")
-    for name, value, low, high in (
-        ("pca_dims", pca_dims, 1, np.inf),
-        ("perplexity", perplexity, 1, np.inf),
-        ("n_neighbors", n_neighbors, 2, np.inf),
-        ("min_dist", min_dist, 0, 1),
-    ):
-        if not low <= value <= high:
-            raise ValueError(f"{name}: expected {low} to {high:g}, got {value}.")
+        Raises
+        ------
+        MapError
+            Too few points, too many for t-SNE in space, all points equal, or no finite map came out.
+        """
+        n, method, n_dims = self.n_points, settings.method, settings.n_dims
+        if n < MIN_POINTS[method]:
+            raise MapError(f"A {method} map needs at least {MIN_POINTS[method]} points, got {n}.")
+        if self.pca is None:
+            raise MapError(f"All {n} points are equal, so there is nothing to map.")
+        if method == "pca":
+            return MapResult(self._leading(n_dims), f"pca{n_dims}", {"method": "pca", "n_dims": n_dims})
+        if method == "tsne" and n_dims == 3 and n > MAX_POINTS_TSNE_3D:
+            raise MapError(
+                f"t-SNE in 3-D has no fast gradient, so it takes at most {MAX_POINTS_TSNE_3D:,} points, got {n:,}; "
+                "UMAP's 3-D map takes minutes."
+            )
+        xyz, label, used, notes = self._tsne(settings) if method == "tsne" else self._umap(settings)
+        if not np.isfinite(xyz).all():
+            raise MapError(f"{method} gave coordinates that are not finite for {n} points.")
+        head = {"method": method, "n_dims": n_dims, "pca_dims": self.reduced.shape[1], "start": settings.start}
+        label += "" if settings.start == "pca" else f"-{settings.start}"
+        map_id = f"{method}{n_dims}-pca{self.reduced.shape[1]}-{label}-s{settings.seed}"
+        return MapResult(xyz, map_id, {**head, **used, "seed": settings.seed}, notes)
 
+    def _leading(self, n_dims: int) -> NDArray[np.float32]:
+        """First ``n_dims`` components; data of lower rank has 0 along the others, which is where it lies."""
+        out = np.zeros((self.n_points, n_dims), dtype=np.float32)
+        k = min(n_dims, self.reduced.shape[1])
+        out[:, :k] = self.reduced[:, :k]
+        return out
 
-def _gradient(gradient: str, n: int, n_dims: int) -> str:
-    if gradient != "auto":
-        return gradient
-    return "fft" if n_dims == 2 and n >= _FFT_FROM_N_POINTS else "bh"
+    def _tsne(
+        self, settings: MapSettings
+    ) -> tuple[NDArray[np.float32], str, dict[str, int | float | str], tuple[str, ...]]:
+        n, most = self.n_points, (self.n_points - 1) / 3
+        lowered = tuple(sorted({min(p, most) for p in settings.perplexities}))
+        notes = tuple(
+            f"perplexity lowered from {p:g} to {most:.4g}: only {n} points." for p in settings.perplexities if p > most
+        )
+        if lowered not in self._affinities:
+            self._affinities[lowered] = tsne.affinities(self.reduced, lowered, seed=settings.seed, n_jobs=self.n_jobs)
+        drawn = self._affinities[lowered]
+        gradient = tsne.gradient_used(settings.gradient, n, settings.n_dims)
+        xyz = tsne.lay_out(
+            drawn,
+            self._leading(settings.n_dims),
+            start=settings.start,
+            exaggeration=settings.exaggeration,
+            gradient=gradient,
+            seed=settings.seed,
+            n_jobs=self.n_jobs,
+        )
+        perplexity = "+".join(f"{p:.4g}" for p in lowered)
+        label = f"perp{perplexity}" + ("" if settings.exaggeration == 1 else f"-ex{settings.exaggeration:g}")
+        used: dict[str, int | float | str] = {
+            "perplexity": lowered[0] if len(lowered) == 1 else perplexity,
+            "exaggeration": settings.exaggeration,
+            "gradient": gradient,
+            "neighbours": drawn.neighbours,
+        }
+        return xyz, label, used, notes
 
+    def _umap(
+        self, settings: MapSettings
+    ) -> tuple[NDArray[np.float32], str, dict[str, int | float | str], tuple[str, ...]]:
+        # Imported here: compiling umap's functions costs every caller several seconds, and most never ask for it.
+        from umap import UMAP
 
-def _leading(reduced: NDArray[np.float32], n_dims: int) -> NDArray[np.float32]:
-    """First ``n_dims`` components; data of lower rank has 0 along the others, which is where it lies."""
-    out = np.zeros((len(reduced), n_dims), dtype=np.float32)
-    k = min(n_dims, reduced.shape[1])
-    out[:, :k] = reduced[:, :k]
-    return out
-
-
-def _jittered(start: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    """Unit deviation along the first axis, and a hair of noise: equal points or an empty axis would never part."""
-    scaled = start.astype(np.float64) / start[:, 0].std(dtype=np.float64)
-    return scaled + np.random.default_rng(seed).normal(scale=1e-3, size=start.shape)
-
-
-def _tsne(
-    reduced: NDArray[np.float32],
-    start: NDArray[np.float32],
-    used: dict[str, int | float | str],
-    seed: int,
-    n_jobs: int,
-) -> NDArray[np.float32]:
-    model = TSNE(
-        n_components=start.shape[1],
-        perplexity=used["perplexity"],
-        initialization=_jittered(start, seed) * 1e-4,  # t-SNE wants a start of deviation 1e-4
-        negative_gradient_method=used["gradient"],
-        neighbors=used["neighbours"],
-        random_state=seed,
-        n_jobs=n_jobs,
-    )
-    return np.asarray(model.fit(reduced.astype(np.float64)), dtype=np.float32)
-
-
-def _umap(
-    reduced: NDArray[np.float32], start: NDArray[np.float32], n_neighbors: int, min_dist: float, seed: int
-) -> NDArray[np.float32]:
-    # Imported here: compiling umap's functions costs every caller several seconds, and most never ask for it.
-    from umap import UMAP
-
-    model = UMAP(
-        n_components=start.shape[1],
-        n_neighbors=n_neighbors,
-        min_dist=min_dist,
-        init=_jittered(start, seed).astype(np.float32),
-        random_state=seed,
-        n_jobs=1,
-    )
-    with warnings.catch_warnings():
-        # What it says of points without neighbours shows as coordinates that are not finite, which make_map refuses.
-        warnings.simplefilter("ignore", UserWarning)
-        return np.asarray(model.fit_transform(reduced), dtype=np.float32)
+        n, wanted = self.n_points, settings.n_neighbors
+        n_neighbors = min(wanted, n - 1)
+        notes = (
+            (f"n_neighbors lowered from {wanted} to {n_neighbors}: only {n} points.",) if n_neighbors < wanted else ()
+        )
+        begin = tsne.jittered(self._leading(settings.n_dims), settings.seed).astype(np.float32)
+        model = UMAP(
+            n_components=settings.n_dims,
+            n_neighbors=n_neighbors,
+            min_dist=settings.min_dist,
+            init=begin if settings.start == "pca" else "spectral",
+            random_state=settings.seed,
+            n_jobs=1,
+        )
+        with warnings.catch_warnings():
+            # What it says of points without neighbours shows as coordinates that are not finite, which `make` refuses.
+            warnings.simplefilter("ignore", UserWarning)
+            xyz = np.asarray(model.fit_transform(self.reduced), dtype=np.float32)
+        used: dict[str, int | float | str] = {"n_neighbors": n_neighbors, "min_dist": settings.min_dist}
+        return xyz, f"nn{n_neighbors}-md{settings.min_dist:g}", used, notes

@@ -277,7 +277,12 @@ class Map(_Section):
     methods: tuple[Literal["tsne", "umap", "pca"], ...] = Field(min_length=1)
     dims: tuple[Literal[2, 3], ...] = Field(min_length=1)
     pca_dims: int = Field(ge=2)
-    perplexity: float = Field(ge=1)
+    pca_method: Literal["auto", "exact", "randomised", "incremental"]
+    perplexity: (
+        Annotated[float, Field(ge=1)] | Annotated[tuple[Annotated[float, Field(ge=1)], ...], Field(min_length=1)]
+    )
+    exaggeration: float = Field(ge=1, le=100)
+    start: Literal["pca", "spectral"]
     n_neighbors: int = Field(ge=2)
     min_dist: float = Field(ge=0, le=1)
 

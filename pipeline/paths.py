@@ -33,6 +33,11 @@ class Paths:
         return self.root / "data" / "projectors"
 
     @property
+    def maps(self) -> Path:
+        """Folder of the maps that new faces can be placed on."""
+        return self.root / "data" / "maps"
+
+    @property
     def params(self) -> Path:
         """Settings file."""
         return self.root / "params.yaml"

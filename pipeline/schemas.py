@@ -658,6 +658,29 @@ MAP = Table(
     ),
 )
 
+MAP_QUALITY = Table(
+    "map_quality",
+    "reports",
+    "How far each map keeps what was near, and what was far, in the space it was made from.",
+    ("map_id",),
+    ("map_id",),
+    (
+        Column("map_id", _STR, "space, method, dimensions and parameters"),
+        Column(
+            "trustworthiness", _F64, "near 1: neighbours on the map are neighbours in the data", nullable=True, high=1
+        ),
+        Column("continuity", _F64, "near 1: neighbours in the data are neighbours on the map", nullable=True, high=1),
+        Column("knn_recall", _F64, "share of nearest neighbours that stay nearest", nullable=True, low=0, high=1),
+        Column(
+            "distance_spearman", _F64, "rank correlation of distances of random pairs", nullable=True, low=-1, high=1
+        ),
+        Column("n_neighbors", _I32, "neighbours looked at", low=0),
+        Column("n_queries", _I32, "points whose neighbours were looked at", low=0),
+        Column("n_points", _I32, "points on the map", low=0),
+        Column("reason", _STR, "why there are no figures", nullable=True),
+    ),
+)
+
 CLUSTERS = Table(
     "clusters",
     "reports",
@@ -706,6 +729,7 @@ TABLES: dict[str, Table] = {
         CHANNEL_EFFECTS,
         LEARNING,
         MAP,
+        MAP_QUALITY,
         CLUSTERS,
     )
 }

@@ -1,19 +1,21 @@
-"""Stage ``map``: 2-D and 3-D coordinates of every face, for every space and method."""
+"""Stage ``map``: 2-D and 3-D coordinates of every face, for every space and method, and how far each can be trusted."""
 
 from __future__ import annotations
 
 import logging
+import os
 from itertools import product
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
-from embeddings.maps import make_map
-from embeddings.reduce import fit_pca
-from pipeline import tables
-from pipeline.params import Params
+from embeddings.map_quality import map_quality
+from embeddings.maps import MapMaker, MapResult, MapSettings
+from embeddings.placing import KeptMap
+from pipeline import kept_maps, tables
+from pipeline.params import Map, Params
 from pipeline.paths import Paths
 from pipeline.progress import bar
+from pipeline.schemas import TABLES
 from pipeline.stages import features
 from pipeline.stages.common import Stage
 
@@ -26,27 +28,20 @@ log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``map`` table."""
+    """Write the tables ``map`` and ``map_quality``, and each map with all that placing new faces on it takes."""
     current = STAGE.run(params, paths)
-    settings = current.params.map
-    rows: list[dict[str, object]] = []
+    settings, seed = current.params.map, current.params.seed
+    placed: list[pa.Table] = []
+    judged: list[dict[str, object]] = []
     skipped: list[str] = []
-    spaces = {space: features.load(paths, space) for space in current.params.spaces}
-    # Components are found once per space; make_map's own reduction of so few columns costs nothing.
-    reduced = {space: _reduced(loaded, settings.pca_dims) for space, loaded in spaces.items()}
-    wanted = list(product(spaces, settings.methods, settings.dims))
+    wanted = list(product(current.params.spaces, settings.methods, settings.dims))
+    loaded, maker = None, None
     for space, method, n_dims in bar(wanted, total=len(wanted), what="map", unit="map"):
+        if loaded is None or maker is None or loaded.space != space:
+            loaded = features.load(paths, space)
+            maker = _maker(loaded, settings, seed)
         try:
-            made = make_map(
-                reduced[space],
-                method=method,
-                n_dims=n_dims,
-                pca_dims=settings.pca_dims,
-                perplexity=settings.perplexity,
-                n_neighbors=settings.n_neighbors,
-                min_dist=settings.min_dist,
-                seed=current.params.seed,
-            )
+            made = maker.make(_settings(settings, method, n_dims, seed))
         except ValueError as error:
             skipped.append(f"{space} {method} {n_dims}-D: {error}")
             log.warning("map: %s", skipped[-1])
@@ -54,16 +49,52 @@ def run(params: Params, paths: Paths) -> None:
         map_id = f"{space}-{made.map_id}"
         for note in made.notes:
             log.info("map: %s: %s", map_id, note)
-        for face, point in zip(spaces[space].faces["face_id"], made.xyz, strict=True):
-            x, y, *z = (float(v) for v in point)
-            rows.append({"face_id": face, "map_id": map_id, "x": x, "y": y, "z": z[0] if z else None})
+        placed.append(_rows(loaded, map_id, made))
+        judged.append(_quality(maker, made, map_id, seed))
+        if maker.pca is not None:
+            kept = KeptMap(method, maker.pca, maker.reduced, made.xyz)
+            kept_maps.write(paths.maps, kept_maps.Stored(map_id, space, loaded.feature_id, kept))
         log.info("map: %s, %d faces", map_id, len(made.xyz))
-    tables.write_rows(rows, paths.table("map"), name="map", meta=current.meta(skipped=skipped))
+    meta = current.meta(skipped=skipped)
+    empty = TABLES["map"].arrow.empty_table()
+    paths.maps.mkdir(parents=True, exist_ok=True)
+    tables.write_file(pa.concat_tables([empty, *placed]), paths.table("map"), name="map", meta=meta)
+    tables.write_rows(judged, paths.table("map_quality"), name="map_quality", meta=meta)
 
 
-def _reduced(loaded: features.Features, pca_dims: int) -> NDArray[np.float32]:
-    """Principal components, or the vectors themselves where they are too few or all equal (make_map says so)."""
-    try:
-        return fit_pca(loaded.vectors, pca_dims).transform(loaded.vectors)
-    except ValueError:
-        return loaded.vectors
+def _maker(loaded: features.Features, settings: Map, seed: int) -> MapMaker:
+    return MapMaker(
+        loaded.vectors,
+        pca_dims=settings.pca_dims,
+        pca_method=settings.pca_method,
+        seed=seed,
+        n_jobs=os.cpu_count() or 1,
+    )
+
+
+def _settings(settings: Map, method: str, n_dims: int, seed: int) -> MapSettings:
+    fields = settings.model_dump(exclude={"methods", "dims"})
+    return MapSettings(method=method, n_dims=n_dims, seed=seed, **fields)  # type: ignore[arg-type]
+
+
+def _rows(loaded: features.Features, map_id: str, made: MapResult) -> pa.Table:
+    x, y, *z = (pa.array(axis, pa.float32()) for axis in made.xyz.T)
+    n = len(made.xyz)
+    columns = [
+        pa.array(loaded.faces["face_id"], pa.string()),
+        pa.repeat(pa.scalar(map_id), n),
+        x,
+        y,
+        z[0] if z else pa.nulls(n, pa.float32()),
+    ]
+    return pa.Table.from_arrays(columns, schema=TABLES["map"].arrow)
+
+
+def _quality(maker: MapMaker, made: MapResult, map_id: str, seed: int) -> dict[str, object]:
+    n = len(made.xyz)
+    row: dict[str, object] = {"map_id": map_id, "n_points": n}
+    if n < 3:
+        return {**row, "n_neighbors": 0, "n_queries": 0, "reason": f"only {n} points"}
+    found = map_quality(maker.reduced, made.xyz, seed=seed)
+    spearman = found.distance_spearman
+    return {**row, **found.__dict__, "distance_spearman": None if spearman != spearman else spearman}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
-from openTSNE import TSNE
 from sklearn.manifold import trustworthiness
+from sklearn.neighbors import NearestNeighbors
 
-from embeddings.maps import MIN_POINTS, MapError, MapMethod, make_map, map_quality
+from embeddings import maps, tsne
+from embeddings.map_quality import map_quality
+from embeddings.maps import MIN_POINTS, MapError, MapMaker, MapMethod, MapSettings
+
+
+def make_map(X: np.ndarray, **settings: object) -> maps.MapResult:
+    return maps.make_map(X, MapSettings(**settings))  # type: ignore[arg-type]
+
 
 N_EACH = 60
 BLOB = np.repeat([0, 1], N_EACH)
@@ -50,8 +55,9 @@ def test_a_seed_fixes_the_map_and_another_moves_it(method: MapMethod, blobs: np.
 
 
 def test_the_fft_gradient_parts_the_blobs_too(blobs: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    # An interpolation step costs 10 ms however few the points, so this takes 100 steps, not openTSNE's 750.
-    monkeypatch.setattr("embeddings.maps.TSNE", partial(TSNE, early_exaggeration_iter=50, n_iter=50))
+    # An interpolation step costs 10 ms however few the points, so this takes 100 steps, not 750.
+    monkeypatch.setattr(tsne, "_EARLY_STEPS", 50)
+    monkeypatch.setattr(tsne, "_STEPS", 50)
     fft, bh = (make_map(blobs, perplexity=15, gradient=g) for g in ("fft", "bh"))
     assert (fft.settings["gradient"], bh.settings["gradient"]) == ("fft", "bh")
     # The same objective by two approximations: coordinates differ, what is near what does not.
@@ -127,6 +133,9 @@ def test_pca_map_is_the_leading_components(blobs: np.ndarray) -> None:
         ({"n_neighbors": 1}, "n_neighbors: expected 2 to inf, got 1"),
         ({"min_dist": 1.5}, "min_dist: expected 0 to 1, got 1.5"),
         ({"pca_dims": 0}, "pca_dims: expected 1 to inf, got 0"),
+        ({"start": "random"}, "start: expected one of pca, spectral"),
+        ({"exaggeration": 0.5}, "exaggeration: expected 1 to 100, got 0.5"),
+        ({"perplexity": ()}, "perplexity: expected at least one value"),
     ],
 )
 def test_other_settings_are_refused(options: dict[str, object], message: str, blobs: np.ndarray) -> None:
@@ -141,31 +150,81 @@ def test_nan_rows_are_counted(blobs: np.ndarray) -> None:
         make_map(broken)
 
 
-# --- quality ---------------------------------------------------------------------------------------------------
+# --- several maps of the same points -----------------------------------------------------------------------------
+
+
+def test_a_maker_gives_the_same_maps_as_single_calls(blobs: np.ndarray) -> None:
+    maker = MapMaker(blobs)
+    for n_dims in (2, 3):
+        settings = MapSettings(n_dims=n_dims, perplexity=15)
+        np.testing.assert_array_equal(maker.make(settings).xyz, maps.make_map(blobs, settings).xyz)
+
+
+def test_threads_do_not_move_a_map(blobs: np.ndarray) -> None:
+    one, two = (maps.make_map(blobs, MapSettings(perplexity=15), n_jobs=n).xyz for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_several_scales_exaggeration_and_start_have_their_say(blobs: np.ndarray) -> None:
+    plain = make_map(blobs, perplexity=10)
+    for changed, name in (
+        ({"perplexity": (10, 35)}, "tsne2-pca20-perp10+35-s0"),
+        ({"perplexity": 10, "exaggeration": 4}, "tsne2-pca20-perp10-ex4-s0"),
+        ({"perplexity": 10, "start": "spectral"}, "tsne2-pca20-perp10-spectral-s0"),
+    ):
+        other = make_map(blobs, **changed)
+        assert other.map_id == name
+        assert _gap(other.xyz) > 1
+        assert not np.array_equal(other.xyz, plain.xyz)
+    # Attraction times four: blobs of the same points are smaller against the map's extent.
+    tight = make_map(blobs, perplexity=10, exaggeration=4)
+    spread = [np.linalg.norm(m.xyz[BLOB == 0] - m.xyz[BLOB == 0].mean(0), axis=1).mean() for m in (plain, tight)]
+    assert spread[1] < 0.7 * spread[0]
+
+
+def test_too_many_points_for_space_are_told_of_umap(blobs: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps, "MAX_POINTS_TSNE_3D", 100)
+    with pytest.raises(MapError, match="at most 100 points, got 120; UMAP's"):
+        make_map(blobs, n_dims=3)
+    assert len(make_map(blobs).xyz) == 120
+
+
+# --- quality -------------------------------------------------------------------------------------------------------
 
 
 def test_quality_of_a_perfect_and_a_random_map(blobs: np.ndarray) -> None:
-    perfect = map_quality(blobs, blobs)
-    assert (perfect.trustworthiness, perfect.continuity, perfect.n_points) == (1.0, 1.0, 120)
+    perfect = map_quality(blobs, 3 * blobs)
+    assert (perfect.trustworthiness, perfect.continuity, perfect.knn_recall) == (1.0, 1.0, 1.0)
+    assert perfect.distance_spearman == pytest.approx(1)
+    assert perfect.n_queries == 120
     random = map_quality(blobs, np.random.default_rng(1).normal(size=(120, 2)))
     assert random.trustworthiness == pytest.approx(0.5, abs=0.06)
+    assert random.knn_recall == pytest.approx(15 / 119, abs=0.03)
+    assert random.distance_spearman == pytest.approx(0, abs=0.1)
 
 
-def test_trustworthiness_and_continuity_mirror_each_other(blobs: np.ndarray) -> None:
+def test_quality_agrees_with_scikit_learn(blobs: np.ndarray) -> None:
     flat = blobs[:, :2]
     quality = map_quality(blobs, flat, n_neighbors=10)
-    assert quality.trustworthiness == trustworthiness(blobs, flat, n_neighbors=10)
-    assert quality.continuity == map_quality(flat, blobs, n_neighbors=10).trustworthiness
+    assert quality.trustworthiness == pytest.approx(trustworthiness(blobs, flat, n_neighbors=10), abs=1e-12)
+    assert quality.continuity == pytest.approx(trustworthiness(flat, blobs, n_neighbors=10), abs=1e-12)
+    near, near_flat = (NearestNeighbors(n_neighbors=10).fit(p).kneighbors(return_distance=False) for p in (blobs, flat))
+    shared = [len(set(a) & set(b)) for a, b in zip(near, near_flat, strict=True)]
+    assert quality.knn_recall == pytest.approx(np.mean(shared) / 10)
 
 
-def test_large_maps_are_measured_on_a_subset(blobs: np.ndarray) -> None:
-    quality = map_quality(blobs, blobs[:, :2], max_points=50, seed=2)
-    assert quality.n_points == 50
-    assert quality == map_quality(blobs, blobs[:, :2], max_points=50, seed=2)
+def test_large_maps_are_measured_on_a_sample_among_all_points(blobs: np.ndarray) -> None:
+    flat = blobs[:, :2]
+    quality, whole = map_quality(blobs, flat, max_queries=60, seed=2), map_quality(blobs, flat)
+    assert quality.n_queries == 60
+    assert quality == map_quality(blobs, flat, max_queries=60, seed=2)
+    assert quality.trustworthiness == pytest.approx(whole.trustworthiness, abs=0.03)
+    assert quality.trustworthiness != whole.trustworthiness
 
 
-def test_quality_of_few_points(blobs: np.ndarray) -> None:
+def test_quality_of_few_and_of_equal_points(blobs: np.ndarray) -> None:
     assert map_quality(blobs[:5], blobs[:5]).n_neighbors == 2
+    assert np.isnan(map_quality(blobs[:5], np.zeros((5, 2))).distance_spearman)
     with pytest.raises(ValueError, match="n >= 3"):
         map_quality(blobs[:2], blobs[:2])
     with pytest.raises(ValueError, match="as many points as vectors, got 4 and 5"):

@@ -1,0 +1,98 @@
+"""t-SNE by openTSNE, and by its own parts where a hundred thousand points would take too long.
+
+References
+----------
+.. [1] Linderman, Rachh, Hoskins, Steinerberger and Kluger (2019). Fast interpolation-based t-SNE for improved
+   visualization of single-cell RNA-seq data. Nature Methods 16.
+.. [2] Poličar, Stražar and Zupan (2024). openTSNE: a modular Python library for t-SNE dimensionality reduction and
+   embedding. Journal of Statistical Software 109.
+.. [3] Kobak and Berens (2019). The art of using t-SNE for single-cell transcriptomics. Nature Communications 10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from openTSNE import TSNEEmbedding, affinity, initialization
+from scipy.sparse import csr_matrix
+
+from embeddings.map_settings import Gradient, Start
+
+# 'auto' takes the FFT gradient from here on: below, Barnes-Hut is the quicker one (and the more exact).
+FFT_FROM_N_POINTS = 10_000
+# Neighbours are searched exactly up to here; Annoy's approximate trees (seeded) pay off above.
+EXACT_NEIGHBOURS_TO_N_POINTS = 200_000
+_EARLY_EXAGGERATION = 12
+_EARLY_STEPS, _STEPS = 250, 500
+
+
+@dataclass(frozen=True, eq=False)
+class Affinities:
+    """Who is drawn to whom.
+
+    Attributes
+    ----------
+    P : csr_matrix float64 [n, n]
+        Symmetric, of sum 1.
+    """
+
+    P: csr_matrix
+    perplexities: tuple[float, ...]
+    neighbours: str
+
+
+def affinities(reduced: NDArray[np.floating], perplexities: tuple[float, ...], *, seed: int, n_jobs: int) -> Affinities:
+    """Symmetric affinities of points [n, k]; the same for a map of two or three dimensions."""
+    neighbours = "exact" if len(reduced) <= EXACT_NEIGHBOURS_TO_N_POINTS else "annoy"
+    # float32 halves the search, whose distances openTSNE turns into float64.
+    points = np.ascontiguousarray(reduced, dtype=np.float32)
+    common = {"method": neighbours, "n_jobs": n_jobs, "random_state": seed}
+    if len(perplexities) == 1:
+        made = affinity.PerplexityBasedNN(points, perplexity=perplexities[0], **common)
+    else:
+        made = affinity.Multiscale(points, perplexities=list(perplexities), **common)
+    return Affinities(made.P, perplexities, neighbours)
+
+
+def gradient_used(wanted: Gradient, n: int, n_dims: int) -> str:
+    """'auto' spelled out."""
+    if wanted != "auto":
+        return wanted
+    return "fft" if n_dims == 2 and n >= FFT_FROM_N_POINTS else "bh"
+
+
+def lay_out(
+    drawn: Affinities,
+    leading: NDArray[np.floating],
+    *,
+    start: Start,
+    exaggeration: float,
+    gradient: str,
+    seed: int,
+    n_jobs: int,
+) -> NDArray[np.float32]:
+    """Coordinates float32 [n, n_dims] by gradient descent from a start.
+
+    Parameters
+    ----------
+    leading : floating [n, n_dims]
+        Leading principal components, the first of which varies.
+    """
+    if start == "spectral":
+        begin = initialization.spectral(drawn.P, n_components=leading.shape[1], random_state=seed)
+    else:
+        begin = jittered(leading, seed) * 1e-4  # t-SNE wants a start of deviation 1e-4
+    # openTSNE multiplies affinities by the exaggeration and divides again: rounding that the next map would feel.
+    own = affinity.PrecomputedAffinities(drawn.P.copy(), normalize=False)
+    map_ = TSNEEmbedding(begin, own, negative_gradient_method=gradient, random_state=seed, n_jobs=n_jobs)
+    map_ = map_.optimize(_EARLY_STEPS, exaggeration=_EARLY_EXAGGERATION, momentum=0.8)
+    map_ = map_.optimize(_STEPS, exaggeration=exaggeration, momentum=0.8)
+    return np.asarray(map_, dtype=np.float32)
+
+
+def jittered(start: NDArray[np.floating], seed: int) -> NDArray[np.float64]:
+    """Unit deviation along the first axis, and a hair of noise: equal points or an empty axis would never part."""
+    scaled = start.astype(np.float64) / start[:, 0].std(dtype=np.float64)
+    return scaled + np.random.default_rng(seed).normal(scale=1e-3, size=start.shape)
