@@ -60,6 +60,7 @@ BENCHMARKS = {
     "head": "head",
     "invert": "invert",
     "learning": "learning",
+    "map": "map",
     "pca": "pca",
     "pipeline": "run_pipeline",
     "spaces": "spaces",
