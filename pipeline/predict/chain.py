@@ -22,6 +22,7 @@ from pipeline.predict.assemble import Judged
 from pipeline.predict.boxes import places
 from pipeline.predict.choice import choose
 from pipeline.predict.footage import Footage, Sampling, look
+from pipeline.predict.on_map import OnMap, locate
 from pipeline.predict.result import FORMAT, Clip, Line, Result, Summary
 from pipeline.predict.session import Clock, Session
 from pipeline.predict.show import Shown, show
@@ -148,6 +149,13 @@ def _judge(session: Session, path: Path, facts: Clip, fingerprint: str, folder: 
         shown = show(session.paths, session.scorer, candidates, invert=lambda: session.inverter)
     files = {"report": store.REPORT}
     notes: list[str] = []
+    on_map: OnMap | None = None
+    with clock.part("map"):
+        choice = session.choice
+        try:
+            on_map = locate(session.paths, judged, space=choice.space, feature_id=choice.feature_id)
+        except UserError as error:
+            notes.append(f"not placed on a map: {error}")
     with clock.part("video"):
         try:
             scenes = _draw(session, footage, judged, folder, shown, notes)
@@ -168,13 +176,14 @@ def _judge(session: Session, path: Path, facts: Clip, fingerprint: str, folder: 
         frames=assemble.frames(judged, rules.band),
         telling=shown.telling,
         neighbour_metric=session.scorer.memory.metric,
+        map=on_map.places if on_map else None,
         flag_meanings=describe.meanings(judged, of_tracks, video),
         notes=notes,
         limits=describe.limits(session.choice),
         files=files,
     )
     with clock.part("report"):
-        text = page.render(result, replace(shown.pictures, scenes=scenes))
+        text = page.render(result, replace(shown.pictures, scenes=scenes, on_map=on_map))
         store.write_text(folder / store.REPORT, text)
     return result.model_copy(update={"run": session.run_facts(fingerprint, clock, footage)})
 
@@ -224,6 +233,7 @@ def _not_judged(
         frames=assemble.frames(judged, session.decision.band),
         telling=[],
         neighbour_metric=None,
+        map=None,
         flag_meanings={},
         notes=[],
         limits=describe.limits(session.choice),

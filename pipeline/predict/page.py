@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.predict import timeline
+from pipeline.predict.on_map import OnMap, map_figure
 from pipeline.predict.result import Decision, Frame, Result, Span, Telling, Video
 from pipeline.report import blocks
 from pipeline.report.blocks import Block, Section
@@ -18,6 +19,10 @@ from pipeline.report.page import page
 from pipeline.report.palette import metric_name
 from pipeline.report.plot_style import png
 
+MAP_CAPTION = (
+    "Where the clip's faces come to lie on the map of the training faces, which does not move for them. Near points "
+    "look alike to the network; far distances mean little. A hollow mark is unlike all that the map was made from."
+)
 FACE_PX, SCENE_PX, NEIGHBOUR_PX = 192, 520, 112
 Image = NDArray[np.uint8]
 CALIBRATION = {
@@ -37,6 +42,7 @@ class Pictures:
     faces, reconstructions : aligned faces and what their codes give back, by (frame index, track).
     scenes : whole frames with their boxes, by frame index.
     training : encoded images of training faces by id.
+    on_map : the clip's faces among training faces, where the project has a map.
     why_no_reconstruction, why_no_neighbours, why_no_clusters : said where they are missing.
     """
 
@@ -44,6 +50,7 @@ class Pictures:
     reconstructions: Mapping[tuple[int, int], Image]
     scenes: Mapping[int, Image]
     training: Mapping[str, bytes] = field(default_factory=dict)
+    on_map: OnMap | None = None
     why_no_reconstruction: str = ""
     why_no_neighbours: str = ""
     why_no_clusters: str = ""
@@ -201,6 +208,8 @@ def _neighbours_section(result: Result, pictures: Pictures) -> Section:
         "is a training face known to be real, an orange one a fake."
     )
     found: list[Block] = [_near(t, pictures) for t in result.telling]
+    if pictures.on_map is not None:
+        found.append(blocks.figure(png(map_figure(pictures.on_map)), "faces on the map", MAP_CAPTION, reason=""))
     if pictures.why_no_clusters:
         found.append(blocks.missing(f"clusters: {pictures.why_no_clusters}"))
     return Section("near", "Nearest training faces", intro, found)

@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: 2: `run.decision`, `summary.decision` and `model.calibration_reason` were added, and `p_fake_at_prior`.
-FORMAT = 2
+#: 2: `run.decision`, `summary.decision` and `model.calibration_reason` were added, and `p_fake_at_prior`. 3: `map`.
+FORMAT = 3
 
 Verdict = Literal["real", "fake", "uncertain"]
 Status = Literal["ok", "no_face", "unreadable", "failed"]
@@ -177,6 +177,25 @@ class Telling(_Part):
     neighbours: list[Neighbour] = Field(description="nearest training faces, nearest first")
 
 
+class Place(_Part):
+    """A judged face on the map."""
+
+    frame_index: int = Field(description="frame")
+    track_id: int = Field(description="track")
+    x: float = Field(description="first coordinate")
+    y: float = Field(description="second coordinate")
+    strangeness: float = Field(
+        description="distance to the map's nearest face, by what 99 % of its own have; above 1, a place says little"
+    )
+
+
+class MapPlaces(_Part):
+    """The clip's faces on the map of the training faces."""
+
+    map_id: str = Field(description="the map, as the table map names it")
+    faces: list[Place]
+
+
 class Result(_Part):
     """``result.json``: what became of one clip."""
 
@@ -192,6 +211,7 @@ class Result(_Part):
     frames: list[Frame]
     telling: list[Telling] = Field(description="frames the report shows")
     neighbour_metric: str | None = Field(description="how distances to training faces are measured")
+    map: MapPlaces | None = Field(description="where the faces lie among training faces; empty without a map")
     flag_meanings: dict[str, str] = Field(description="every flag that occurs, explained")
     notes: list[str] = Field(description="what could not be done, such as sound that was lost")
     limits: list[str] = Field(description="what no number here can tell")
@@ -231,7 +251,8 @@ class Summary(_Part):
 
 
 _DOCUMENTED = (
-    Result, Clip, Model, Measure, Run, Decision, Video, Track, Span, Frame, Telling, Neighbour, Summary, Line,
+    Result, Clip, Model, Measure, Run, Decision, Video, Track, Span, Frame, Telling, Neighbour, MapPlaces, Place,
+    Summary, Line,
 )  # fmt: skip
 
 

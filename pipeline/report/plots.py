@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -188,7 +189,7 @@ def importance_figure(importance: pd.DataFrame) -> Figure:
     ax.set_xticks(x)
     ax.set(
         xlabel="W+ channel (0 coarse: pose and shape; high: colour and fine texture)",
-        ylabel=short_name(measure_name(rows["method"].iloc[0]), n_chars=44),
+        ylabel=textwrap.fill(short_name(measure_name(rows["method"].iloc[0]), n_chars=60), 32),
     )
     ax.grid(axis="y")
     ax.legend(fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)

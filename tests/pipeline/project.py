@@ -30,7 +30,17 @@ SMALL: dict[str, Any] = {
     "importance.quick.n_trees": 5,
     "importance.quick.n_repeats": 1,
     "importance.quick.n_permutations": 1,
-    "map": {"methods": ["pca"], "dims": [2, 3], "pca_dims": 5, "perplexity": 2, "n_neighbors": 2, "min_dist": 0.1},
+    "map": {
+        "methods": ["pca"],
+        "dims": [2, 3],
+        "pca_dims": 5,
+        "pca_method": "auto",
+        "perplexity": 2,
+        "exaggeration": 1,
+        "start": "pca",
+        "n_neighbors": 2,
+        "min_dist": 0.1,
+    },
     "cluster.min_cluster_size": 2,
 }
 

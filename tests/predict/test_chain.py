@@ -18,10 +18,13 @@ from pipeline.errors import UserError
 from pipeline.ingest.video import probe, read_frames
 from pipeline.paths import Paths
 from pipeline.predict import chain, lines
+from pipeline.predict.assemble import Judged
 from pipeline.predict.choice import SAMPLE_NOTICE, choose
 from pipeline.predict.footage import Sampling
+from pipeline.predict.on_map import locate
 from pipeline.predict.page import Pictures
 from pipeline.predict.result import Result, Summary
+from pipeline.report.load import read_light
 from tests.ingest.media import noise_frames, write_video
 from tests.pipeline import project
 from tests.predict.test_files import sound_of
@@ -51,8 +54,9 @@ def add_sound(source: Path, target: Path) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """A project with a logistic model on embeddings of eight clips; its footage counts as the sample set."""
     folder = tmp_path_factory.mktemp("predict")
-    paths = project.make(folder, people=range(4), **{"spaces": ["efficientnet"], "train.models": ["logistic"]})
-    project.run(paths, "videos", "faces", "blend", "split", "invert", "embed", "codes", "train")
+    settings = {"spaces": ["efficientnet"], "train.models": ["logistic"], "map.methods": ["tsne"], "map.dims": [2]}
+    paths = project.make(folder, people=range(4), **settings)
+    project.run(paths, "videos", "faces", "blend", "split", "invert", "embed", "codes", "train", "map")
     return paths
 
 
@@ -71,6 +75,30 @@ def done(trained: Paths, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 def read(folder: Path) -> Result:
     return Result.model_validate_json((folder / "result.json").read_text())
+
+
+def test_faces_are_placed_on_the_map_of_the_training_faces(done: tuple[Path, Summary], trained: Paths) -> None:
+    found = read(done[0] / "talks")
+    assert found.map is not None
+    judged = {(f.frame_index, f.track_id) for f in found.frames if f.p_fake is not None}
+    assert {(p.frame_index, p.track_id) for p in found.map.faces} == judged
+    assert found.map.map_id.startswith("efficientnet-tsne2-")
+    known = read_light(trained.table("map"), "map")
+    known = known[known["map_id"] == found.map.map_id][["x", "y"]].to_numpy()
+    low, high = known.min(axis=0) - np.ptp(known, axis=0), known.max(axis=0) + np.ptp(known, axis=0)
+    for face in found.map.faces:
+        assert (low <= [face.x, face.y]).all()
+        assert ([face.x, face.y] <= high).all()
+        assert face.strangeness > 0
+    assert "on the map of the training faces" in (done[0] / "talks" / "report.html").read_text()
+
+
+def test_a_map_of_other_vectors_is_not_used(trained: Paths, tmp_path: Path) -> None:
+    judged = [Judged(row=None, p_fake=0.5, vector=np.zeros(8, np.float32))]  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="not 'another'"):
+        locate(trained, judged, space="efficientnet", feature_id="another")
+    with pytest.raises(UserError, match="no 2-D map of the space 'wplus'"):
+        locate(trained, judged, space="wplus", feature_id="another")
 
 
 def test_one_bad_clip_does_not_stop_the_others_and_each_has_its_reason(done: tuple[Path, Summary]) -> None:
