@@ -139,9 +139,9 @@ def _kill_after_pieces(paths: Paths, stage: str, n_pieces: int) -> None:
 def test_a_killed_stage_goes_on_and_ends_with_the_same_tables(
     done: Paths, tmp_path: Path, stage: str, before: list[str], n_pieces: int
 ) -> None:
-    paths = project.make(tmp_path, people=[0, 1, 2, 3])
-    for table in before:
-        shutil.copytree(done.table(table), paths.table(table))
+    people = [0, 1, 2, 3] if stage == "faces" else [0, 1]  # a face costs seconds to invert
+    paths = project.make(tmp_path, people=people)
+    project.run(paths, *before)
     _kill_after_pieces(paths, stage, n_pieces)
     # A batch's images are stored before its codes, so the codes tell which batches are finished.
     kept = {p: p.stat().st_mtime_ns for p in (paths.root / "work" / stage).glob("*/[!.]*.parquet")}
@@ -149,6 +149,8 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_tables(
     assert all(p.stat().st_mtime_ns == mtime for p, mtime in kept.items()), "finished pieces are not done again"
     name = "faces" if stage == "faces" else "wplus"
     ours, undisturbed = (tables.read_pandas(p.table(name), name) for p in (paths, done))
+    undisturbed = undisturbed[undisturbed["face_id"].isin(ours["face_id"])]
+    assert len(ours) == 4 * len(people)
     assert list(ours["face_id"]) == list(undisturbed["face_id"])
     if stage == "faces":
         pairs = zip(ours["image"], undisturbed["image"], strict=True)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from pipeline import workers
 from pipeline.errors import UserError
@@ -100,6 +99,8 @@ def test_local_workers_get_their_environment(monkeypatch: pytest.MonkeyPatch) ->
 def test_gpus_keep_the_names_the_user_gave_them(
     monkeypatch: pytest.MonkeyPatch, named: str | None, count: int, expected: list[str]
 ) -> None:
+    import torch  # here, for each worker process of the other tests imports this module
+
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     if named is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
