@@ -57,8 +57,8 @@ def condensed_tree(edges: NDArray[np.void], cluster: NDArray[np.int32]) -> Conde
     Parameters
     ----------
     edges : record array [m]
-        Fields ``parent, child, lambda_val, child_size``: points are 0 to n - 1, the root is n, further nodes follow, and
-        a node's number is larger than its parent's.
+        Fields ``parent, child, lambda_val, child_size``: points are 0 to n - 1, the root is n, further nodes follow,
+        each with a larger number than its parent.
     cluster : int32 [n]
         Flat clusters taken from this tree, -1 for noise.
     """

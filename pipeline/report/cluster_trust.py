@@ -34,9 +34,8 @@ def trust_blocks(data: ReportInput, figs: Mapping[str, bytes], clustering_id: st
 
 
 TREE_CAPTION = (
-    "HDBSCAN's tree from sparse (top) to dense: each branch is as wide as it has faces, a fork is a cluster that comes "
-    "apart. Kept clusters are coloured and numbered; what narrows a branch is single faces that fall off. Long branches "
-    "are clusters that last."
+    "HDBSCAN's tree from sparse (top) to dense: a branch is as wide as it has faces, a fork is a cluster that comes "
+    "apart. Kept clusters are coloured and numbered; single faces that fall off narrow a branch. Long branches last."
 )
 
 
@@ -78,8 +77,8 @@ def _table(rows: pd.DataFrame) -> Block:
     ]
     first = rows.iloc[0]
     note = (
-        f"Measured on {first['n_faces']:,} faces of {first['n_groups']:,} source groups. In brackets the middle 95 % of "
-        "draws of 80 % of the groups. Validity above 0: denser inside clusters than between them; noise counts as 0."
+        f"Measured on {first['n_faces']:,} faces of {first['n_groups']:,} source groups. In brackets: the middle 95 % "
+        "of draws of 80 % of the groups. Validity above 0: denser inside clusters than between; noise counts as 0."
     )
     return blocks.table(COLUMNS, lines, note=note)
 
