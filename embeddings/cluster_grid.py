@@ -130,7 +130,7 @@ def _draws(groups: NDArray[np.generic], n_draws: int, seed: int) -> tuple[list[N
     if n_draws < 1:
         return [], "no draws were asked for"
     if len(found) < MIN_GROUPS:
-        return [], f"{len(found)} source groups; draws need at least {MIN_GROUPS}"
+        return [], f"{len(found)} source group(s); draws need at least {MIN_GROUPS}"
     rng = np.random.default_rng(seed)
     n_taken = round(SHARE_DRAWN * len(found))
     taken = [rng.choice(len(found), n_taken, replace=False) for _ in range(n_draws)]

@@ -19,13 +19,16 @@ COLUMNS = (
 
 def trust_blocks(data: ReportInput, figs: Mapping[str, bytes], clustering_id: str) -> list[Block]:
     """Tree, verdict and grid of one HDBSCAN clustering; nothing for other methods."""
+    if "-hdbscan-" not in clustering_id:
+        return []
     out: list[Block] = []
     for name, tree_id, _ in charts.tree_parts(data):
         if tree_id == clustering_id:
-            out.append(blocks.figure(figs.get(name), f"condensed tree of {clustering_id}", TREE_CAPTION, reason=""))
+            out.append(blocks.figure(figs.get(name), f"condensed tree of {tree_id}", TREE_CAPTION, reason="no figure."))
+    out += [blocks.missing(data.why_missing(t)) for t in ("cluster_tree", "cluster_grid") if data.get(t) is None]
     grid = data.get("cluster_grid")
     if grid is None:
-        return out if "-hdbscan-" not in clustering_id else [*out, blocks.missing(data.why_missing("cluster_grid"))]
+        return out
     rows = grid[grid["clustering_id"].map(family).eq(family(clustering_id))]
     rows = rows.sort_values(["min_cluster_size", "min_samples"])
     for used in rows[rows["clustering_id"] == clustering_id].to_dict("records"):

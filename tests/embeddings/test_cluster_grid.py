@@ -72,7 +72,7 @@ def test_too_few_groups_and_all_noise_are_said() -> None:
     X, groups = planted(0.5)
     few = measure(X, groups % 4)
     assert math.isnan(few.stability)
-    assert few.reason == "4 source groups; draws need at least 5"
+    assert few.reason == "4 source group(s); draws need at least 5"
     assert few.n_clusters == 3
     assert measure(X, groups, n_draws=0).reason == "no draws were asked for"
     noise = measure(np.ones((40, 3)), np.arange(40))
