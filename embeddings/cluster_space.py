@@ -44,14 +44,14 @@ def umap_space(X: ArrayLike, *, n_dims: int = 10, n_neighbors: int = 30, seed: i
     ValueError
         Too few or equal points, rows with NaN, a parameter out of range, or coordinates that are not finite.
     """
-    # Imported here: compiling umap's functions costs every caller several seconds, and most never ask for it.
-    from umap import UMAP
-
     array = as_matrix(X)
     if n_dims < 3 or n_neighbors < 2:
         raise ValueError(f"umap: expected n_dims >= 3 and n_neighbors >= 2, got {n_dims} and {n_neighbors}.")
     if len(array) < MIN_POINTS or np.all(array == array[0]):
         raise ValueError(f"umap: expected at least {MIN_POINTS} points that differ, got {len(array)}.")
+    # Imported here: compiling umap's functions costs every caller several seconds, and most never ask for it.
+    from umap import UMAP
+
     n_dims, n_neighbors = min(n_dims, len(array) - 2), min(n_neighbors, len(array) - 1)
     start = np.zeros((len(array), n_dims))
     start[:, : array.shape[1]] = array[:, :n_dims]

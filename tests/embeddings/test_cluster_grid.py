@@ -36,15 +36,15 @@ def test_planted_clusters_hold_and_a_cloud_does_not() -> None:
     assert cloud.validity < 0.3
 
 
-def test_clusters_of_whole_groups_hang_on_them() -> None:
-    # Four points of a group lie on a heap; three heaps make a cluster, and lose it where groups are left out.
+def test_draws_leave_out_whole_groups() -> None:
+    # Two groups of four make a cluster of at least six: it is lost with either, but not with one or two points.
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(12), 4)
-    X = np.repeat(10 * np.eye(4)[np.arange(12) // 3] + rng.normal(size=(12, 4)), 4, axis=0)
-    X += 0.01 * rng.normal(size=X.shape)
-    by_group = measure(X, groups, size=9, n_draws=20)
-    by_point = measure(X, np.arange(48), size=9, n_draws=20)
-    assert by_group.stability < by_point.stability
+    X = 10 * np.eye(6)[groups // 2] + rng.normal(size=(48, 6))
+    (by_group,) = explore(X, groups, [(6, 1)], space="x", n_draws=20, seed=0)
+    (by_point,) = explore(X, np.arange(48), [(6, 1)], space="x", n_draws=20, seed=0)
+    assert by_group.n_clusters == by_point.n_clusters == 6
+    assert by_group.stability < by_point.stability - 0.1
 
 
 def test_the_seed_makes_the_draws() -> None:
