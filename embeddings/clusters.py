@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from hdbscan import HDBSCAN
 from numpy.typing import ArrayLike, NDArray
 
 from embeddings.checks import as_matrix
 from embeddings.cluster_profile import ClusterProfile, Profile, exemplars, profile, wilson_interval
 from embeddings.condensed_tree import NOISE, CondensedTree, condensed_tree
+from embeddings.hdbscan_fit import fit_hdbscan
 
 __all__ = [
     "NOISE",
@@ -132,21 +132,20 @@ def hdbscan_clusters(
         return Clustering(np.full(n, NOISE, dtype=np.int32), zeros, unknown, clustering_id)
     if metric == "cosine":
         array = _unit_rows(array)
-    model = HDBSCAN(
+    fit = fit_hdbscan(
+        array,
         min_cluster_size=min_cluster_size,
         min_samples=min_samples,
         metric="euclidean" if metric == "cosine" else metric,
-        cluster_selection_method=selection,
-        approx_min_span_tree=False,
-        core_dist_n_jobs=1,
-    ).fit(array)
-    cluster = largest_first(model.labels_)
+        selection=selection,
+    )
+    cluster = largest_first(fit.labels)
     return Clustering(
         cluster=cluster,
-        membership=model.probabilities_.astype(np.float32),
-        outlier_score=np.clip(model.outlier_scores_, 0, 1).astype(np.float32),
+        membership=fit.membership.astype(np.float32),
+        outlier_score=np.clip(fit.outlier_score, 0, 1).astype(np.float32),
         clustering_id=clustering_id,
-        tree=condensed_tree(model.condensed_tree_.to_numpy(), cluster),
+        tree=condensed_tree(fit.edges, cluster),
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
 from embeddings.checks import as_matrix
+from embeddings.spanning_tree import prim
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +70,9 @@ def _inside(X: Floats) -> tuple[Floats, NDArray[np.bool_], float]:
     distances = cdist(X, X)
     core = _core(distances, X.shape[1])
     reach = np.maximum(np.maximum(distances, core), core[:, None])
-    ends, weights = _spanning_tree(reach, distances)
+    # Many reachabilities are equal, being the core of one end. The nearer end is taken then, else the inner nodes, and
+    # with them the index, would hang on the order of the rows.
+    ends, weights = prim(reach, distances)
     inner = np.bincount(ends.ravel(), minlength=len(X)) > 1
     between = inner[ends].all(axis=1)
     longest = float((weights[between] if between.any() else weights).max())
@@ -87,25 +90,3 @@ def _core(distances: Floats, d: int) -> Floats:
         shift = np.where(np.isfinite(largest), largest, 0)
         logs = shift + np.log(np.exp(powers - shift[:, None]).sum(axis=1) / (len(distances) - 1))
     return np.where(np.isfinite(largest), np.exp(-np.where(np.isfinite(logs), logs, 0) / d), 0.0)
-
-
-def _spanning_tree(reach: Floats, distances: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Prim's tree of a full graph: ends [m - 1, 2] and weights [m - 1] of its edges.
-
-    Many reachabilities are equal, being the core of one end. The nearer end is taken then, else the inner nodes, and
-    with them the index, would hang on the order of the rows.
-    """
-    m = len(reach)
-    nearest, nearest_raw, source = reach[0].copy(), distances[0].copy(), np.zeros(m, dtype=np.intp)
-    outside = np.ones(m, dtype=bool)
-    outside[0] = False
-    ends, lengths = np.empty((m - 1, 2), dtype=np.intp), np.empty(m - 1)
-    for i in range(m - 1):
-        candidates = np.flatnonzero(outside & (nearest == nearest[outside].min()))
-        node = candidates[nearest_raw[candidates].argmin()]
-        ends[i], lengths[i] = (source[node], node), nearest[node]
-        outside[node] = False
-        equal = (reach[node] == nearest) & (distances[node] < nearest_raw)
-        closer = outside & ((reach[node] < nearest) | equal)
-        nearest[closer], nearest_raw[closer], source[closer] = reach[node][closer], distances[node][closer], node
-    return ends, lengths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -47,10 +48,10 @@ def family(clustering_id: str) -> str:
     return clustering_id.rsplit("-mcs", 1)[0]
 
 
-def verdict(row: Mapping[str, object]) -> str:
+def verdict(row: Mapping[Any, Any]) -> str:
     """Whether the clusters shown last when other source groups are looked at."""
     stability = row["stability"]
-    if not isinstance(stability, float) or pd.isna(stability):
+    if pd.isna(stability):
         return f"How stable these clusters are is not known: {row['reason']}."
     interval = _spread(row, "stability", "{:.2f}")
     if stability >= HOLDS_FROM:
@@ -86,7 +87,7 @@ def _table(rows: pd.DataFrame) -> Block:
     return blocks.table(COLUMNS, lines, note=note)
 
 
-def _spread(row: Mapping[str, object], name: str, form: str) -> str:
+def _spread(row: Mapping[Any, Any], name: str, form: str) -> str:
     """``0.42 [0.30, 0.55]``, a dash where there is no value."""
     values = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
     if pd.isna(values[0]):

@@ -96,7 +96,7 @@ def cluster_trust(clusters: Rows) -> dict[str, Rows]:
     tree: Rows = [
         {"clustering_id": CLUSTERING, "parent": 0, "child": 1 + c, "density": 0.2 + 0.1 * c,
          "size": sum(row["cluster"] == c for row in clusters), "is_cluster": True, "selected": True, "cluster": c}
-        for c in range(n_nodes - 1)
+        for c in sorted({row["cluster"] for row in clusters} - {-1})
     ]  # fmt: skip
     tree += [
         {"clustering_id": CLUSTERING, "parent": 1 + row["cluster"], "child": n_nodes + i, "face_id": row["face_id"],

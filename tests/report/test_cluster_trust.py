@@ -36,7 +36,7 @@ def test_every_kept_cluster_is_numbered_and_all_faces_fit() -> None:
 @pytest.mark.parametrize("n", [6, 900])
 def test_equal_points_and_many_nodes_are_drawn(n: int) -> None:
     rng = np.random.default_rng(0)
-    X = np.repeat(rng.normal(size=(n // 2, 3)), 2, axis=0)  # pairs of equal points: infinite density
+    X = np.repeat(rng.normal(size=(n // 3, 3)), 3, axis=0)  # three equal points each: infinite density
     tree = tree_of(X, 2)
     assert tree["density"].isna().any()
     figure = tree_figure(tree)
