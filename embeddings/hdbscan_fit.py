@@ -1,4 +1,4 @@
-"""HDBSCAN by package hdbscan; in many dimensions on a spanning tree of our own, which is the same and much sooner there."""
+"""HDBSCAN by package hdbscan; in many dimensions on a spanning tree of our own, the same and much sooner found."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The exact minimum spanning tree under HDBSCAN's reachability, for vectors of many dimensions.
 
-With core(a) the distance to a's ``min_samples``-th neighbour, reach(a, b) = max(core(a), core(b), |a - b|). Search trees
-prune hardly anything beyond some 15 dimensions, so package hdbscan compares nearly all pairs one by one there. Here
-pairs are compared by matrix products, and Borůvka's method [1]_ grows components from each point's nearest neighbours:
+With core(a) the distance to a's ``min_samples``-th neighbour, reach(a, b) = max(core(a), core(b), |a - b|). Search
+trees prune hardly anything in many dimensions, so package hdbscan compares nearly all pairs one by one there. Here pairs
+are compared by matrix products, and Borůvka's method [1]_ grows components from each point's nearest neighbours:
 
 1. A component's shortest known way out is an edge of the tree where no unseen pair can be shorter: a pair that point a
    has not seen is at least as far as a's last known neighbour.
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 # More known neighbours make the first step longer and leave fewer components to the second.
 _N_NEIGHBOURS = 30
-# Components that the second step joins through a full matrix of ways; with more, the first is done with more neighbours.
+# Components that the second step joins through a full matrix of ways; with more, the first takes more neighbours.
 _MAX_COMPONENTS = 4000
 _BLOCK_VALUES = 2**23
 # Matrix products round squared distances by about this share of the squared length of the vectors.
@@ -46,8 +46,9 @@ def reach_tree(X: Floats, min_samples: int, *, max_components: int = _MAX_COMPON
     Returns
     -------
     float64 [n - 1, 3]
-        Two points and their reach, shortest first. An edge between components names any two of their points, which gives
-        the same hierarchy. Ways between components are exact to rounding; those within 1e-6 of the longest vector are 0.
+        Two points and their reach, shortest first. An edge between components names any two of their points, which
+        gives the same hierarchy. Ways between components are exact to rounding; below 1e-6 of the longest vector
+        (from the mean) they are 0.
     """
     n = len(X)
     X = X - X.mean(axis=0)
@@ -130,7 +131,7 @@ def _join(X: Floats, core: Floats, component: Ints) -> Floats:
 
 
 def _ways(X: Floats, core: Floats, component: Ints, starts: Ints) -> Floats:
-    """Shortest reach between each two components [m, m]; rows come component by component, which begin at ``starts``."""
+    """Shortest reach between each two components [m, m]; rows are sorted by component, each begins at ``starts``."""
     m, n = len(starts), len(X)
     squares, cores = (X**2).sum(axis=1), core**2
     ways = np.full((m, m), np.inf)

@@ -1,4 +1,4 @@
-"""Our spanning tree against package hdbscan's: a tree's sorted weights are the same whichever of equal edges it takes."""
+"""Our spanning tree against package hdbscan's: sorted weights are the same whichever of equal edges a tree takes."""
 
 from __future__ import annotations
 
