@@ -15,29 +15,30 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from hdbscan import HDBSCAN
 from numpy.typing import ArrayLike, NDArray
 
 from embeddings.checks import as_matrix
 from embeddings.cluster_profile import ClusterProfile, Profile, exemplars, profile, wilson_interval
+from embeddings.condensed_tree import NOISE, CondensedTree, condensed_tree
+from embeddings.hdbscan_fit import fit_hdbscan
 
 __all__ = [
     "NOISE",
     "ClusterProfile",
     "Clustering",
+    "CondensedTree",
     "Metric",
     "Profile",
     "Selection",
     "exemplars",
     "hdbscan_clusters",
+    "largest_first",
     "profile",
     "wilson_interval",
 ]
 
 Metric = Literal["euclidean", "manhattan", "cosine"]
 Selection = Literal["eom", "leaf"]
-
-NOISE = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +53,18 @@ class Clustering:
         Strength in [0, 1] with which a point belongs to its cluster; 0 for noise.
     outlier_score : float32 [n]
         GLOSH score in [0, 1], 1 = far less dense than its surroundings. All NaN where there are fewer points than
-        a cluster needs, since nothing was measured.
+        a cluster needs, since nothing was measured, and where a method has no such score.
     clustering_id : str
         Space and parameters, e.g. ``hdbscan-pca50-mcs5-ms5``.
+    tree : CondensedTree or None
+        HDBSCAN's hierarchy; None where there are too few points, or the method has none.
     """
 
     cluster: NDArray[np.int32]
     membership: NDArray[np.float32]
     outlier_score: NDArray[np.float32]
     clustering_id: str
+    tree: CondensedTree | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -128,19 +132,20 @@ def hdbscan_clusters(
         return Clustering(np.full(n, NOISE, dtype=np.int32), zeros, unknown, clustering_id)
     if metric == "cosine":
         array = _unit_rows(array)
-    model = HDBSCAN(
+    fit = fit_hdbscan(
+        array,
         min_cluster_size=min_cluster_size,
         min_samples=min_samples,
         metric="euclidean" if metric == "cosine" else metric,
-        cluster_selection_method=selection,
-        approx_min_span_tree=False,
-        core_dist_n_jobs=1,
-    ).fit(array)
+        selection=selection,
+    )
+    cluster = largest_first(fit.labels)
     return Clustering(
-        cluster=_largest_first(model.labels_),
-        membership=model.probabilities_.astype(np.float32),
-        outlier_score=np.clip(model.outlier_scores_, 0, 1).astype(np.float32),
+        cluster=cluster,
+        membership=fit.membership.astype(np.float32),
+        outlier_score=np.clip(fit.outlier_score, 0, 1).astype(np.float32),
         clustering_id=clustering_id,
+        tree=condensed_tree(fit.edges, cluster),
     )
 
 
@@ -152,7 +157,7 @@ def _unit_rows(X: NDArray[np.float64]) -> NDArray[np.float64]:
     return X / lengths
 
 
-def _largest_first(labels: NDArray[np.integer]) -> NDArray[np.int32]:
+def largest_first(labels: NDArray[np.integer]) -> NDArray[np.int32]:
     """Number clusters by falling size, ties by their first point, so that numbers do not hang on tree order."""
     found, first, sizes = np.unique(labels[labels != NOISE], return_index=True, return_counts=True)
     renamed = np.full(len(labels), NOISE, dtype=np.int32)

@@ -47,7 +47,7 @@ STAGES = {
     "importance": ("pipeline.stages.importance", "Measure how much each W+ channel tells."),
     "learning": ("pipeline.stages.learning", "Measure what more source groups would give."),
     "map": ("pipeline.stages.map", "Lay faces out on 2-D and 3-D maps."),
-    "cluster": ("pipeline.stages.cluster", "Cluster faces with HDBSCAN."),
+    "cluster": ("pipeline.stages.cluster", "Cluster faces, and measure how far the clusters can be trusted."),
     "slices": ("pipeline.stages.slices", "Find who is failed, and shortcuts to the label."),
     "report": ("pipeline.stages.report", "Write reports/report.html."),
 }
@@ -56,6 +56,7 @@ STAGES = {
 BENCHMARKS = {
     "calibration": "calibration",
     "channels": "channels",
+    "cluster": "cluster",
     "coverage": "coverage",
     "head": "head",
     "invert": "invert",

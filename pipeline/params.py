@@ -287,13 +287,30 @@ class Map(_Section):
     min_dist: float = Field(ge=0, le=1)
 
 
-class Cluster(_Section):
-    """HDBSCAN."""
+class ClusterEffort(_Section):
+    """Settings of HDBSCAN that are tried beside the one in use, and how often."""
 
+    min_cluster_sizes: tuple[Annotated[int, Field(ge=2)], ...]
+    min_samples: tuple[Annotated[int, Field(ge=1)] | None, ...]
+    n_draws: int = Field(ge=0, le=1000)
+    max_faces: int = Field(ge=10, le=20_000)
+
+
+class Cluster(_Section):
+    """Clusterings: methods, the spaces they work in, and how far HDBSCAN's can be trusted."""
+
+    methods: tuple[Literal["hdbscan", "kmeans", "dbscan"], ...] = Field(min_length=1)
+    spaces: tuple[Literal["pca", "umap", "map"], ...] = Field(min_length=1)
     pca_dims: int = Field(ge=2)
+    umap_dims: int = Field(ge=3, le=100)
+    umap_neighbors: int = Field(ge=2, le=1000)
     min_cluster_size: int = Field(ge=2)
     min_samples: int | None = Field(ge=1)
+    kmeans_k: int | None = Field(ge=2)
+    dbscan_eps: float | None = Field(gt=0, allow_inf_nan=False)
     n_exemplars: int = Field(ge=1)
+    quick: ClusterEffort
+    paper: ClusterEffort
 
 
 class Params(_Section):

@@ -692,10 +692,72 @@ CLUSTERS = Table(
         Column("clustering_id", _STR, "feature space, the space clustered in, method and parameters"),
         Column("cluster", _I32, "cluster, -1 for noise", low=-1),
         Column("membership", _F32, "strength of membership", low=0, high=1),
-        Column("outlier_score", _F32, "GLOSH outlier score, high is unusual", nullable=True, low=0),
+        Column(
+            "outlier_score", _F32, "HDBSCAN's GLOSH outlier score, high is unusual; empty for other methods",
+            nullable=True, low=0,
+        ),
         Column("exemplar_rank", _I32, "0 for the cluster's most typical face, then 1, 2, ...; -1 for the rest", low=-1),
     ),
-)
+)  # fmt: skip
+
+CLUSTER_TREE = Table(
+    "cluster_tree",
+    "reports",
+    "HDBSCAN's condensed tree: what leaves which node at which density. Node 0 holds all faces and is nobody's child.",
+    ("clustering_id", "child"),
+    ("clustering_id", "child"),
+    (
+        Column("clustering_id", _STR, "as in `clusters`"),
+        Column("parent", _I32, "node that is left", low=0),
+        Column("child", _I32, "node, or a number after the last node for a face", low=1),
+        Column("face_id", _STR, "the face, where the child is one", nullable=True),
+        Column(
+            "density", _F64, "lambda at which it leaves: 1 / reachability; empty between equal vectors",
+            nullable=True, low=0,
+        ),
+        Column("size", _I32, "faces in the child", low=1),
+        Column("is_cluster", pa.bool_(), "whether the child is a node (min_cluster_size faces or more), not a face"),
+        Column("selected", pa.bool_(), "whether the node was kept as a cluster"),
+        Column("cluster", _I32, "its number in `clusters`, where it was kept", nullable=True, low=0),
+    ),
+)  # fmt: skip
+
+CLUSTER_GRID = Table(
+    "cluster_grid",
+    "reports",
+    "HDBSCAN at several settings, each on draws of 80 % of the source groups: how far its clusters can be trusted.",
+    ("clustering_id",),
+    ("clustering_id",),
+    (
+        Column("clustering_id", _STR, "as in `clusters`"),
+        Column("space", _STR, "feature space", allowed=SPACES),
+        Column("min_cluster_size", _I32, "setting", low=2),
+        Column("min_samples", _I32, "setting", low=1),
+        Column("in_use", pa.bool_(), "whether `clusters` holds this setting"),
+        Column("n_clusters", _I32, "clusters of the faces looked at", low=0),
+        Column("n_clusters_low", _F64, "lower end of the middle 95 % of draws", nullable=True),
+        Column("n_clusters_high", _F64, "upper end", nullable=True),
+        Column("noise_share", _F64, "share of noise among the faces looked at", low=0, high=1),
+        Column("noise_share_low", _F64, "lower end of the middle 95 % of draws", nullable=True),
+        Column("noise_share_high", _F64, "upper end", nullable=True),
+        Column(
+            "stability", _F64, "adjusted Rand index between a draw's clusters and all, mean over draws; 0 is chance",
+            nullable=True, high=1,
+        ),
+        Column("stability_low", _F64, "lower end of the middle 95 % of draws", nullable=True),
+        Column("stability_high", _F64, "upper end", nullable=True),
+        Column(
+            "validity", _F64, "density-based validity (DBCV), above 0: denser inside than between; empty below two "
+            "clusters", nullable=True, low=-1, high=1,
+        ),
+        Column("validity_low", _F64, "lower end of the middle 95 % of draws", nullable=True),
+        Column("validity_high", _F64, "upper end", nullable=True),
+        Column("n_faces", _I32, "faces looked at: all, or whole source groups up to cluster.*.max_faces", low=0),
+        Column("n_groups", _I32, "their source groups", low=0),
+        Column("n_draws", _I32, "draws", low=0),
+        Column("reason", _STR, "why there is no stability", nullable=True),
+    ),
+)  # fmt: skip
 
 TABLES: dict[str, Table] = {
     t.name: t
@@ -731,5 +793,7 @@ TABLES: dict[str, Table] = {
         MAP,
         MAP_QUALITY,
         CLUSTERS,
+        CLUSTER_TREE,
+        CLUSTER_GRID,
     )
 }

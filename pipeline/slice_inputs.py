@@ -20,12 +20,15 @@ def face_facts(paths: Paths, known: pd.DataFrame, videos: pd.DataFrame) -> pd.Da
 
 
 def with_clusters(paths: Paths, faces: pd.DataFrame) -> pd.DataFrame:
-    """Faces with a column for each clustering, named by its feature space."""
+    """Faces with a column for each feature space's clustering; of several, HDBSCAN's in principal components."""
     clusters = tables.read_pandas(paths.table("clusters"), "clusters", columns=["face_id", "clustering_id", "cluster"])
-    for clustering_id, part in clusters.groupby("clustering_id", sort=True):
+    # The last of a space's clusterings stands for it.
+    order = sorted(clusters["clustering_id"].unique(), key=lambda name: ("-hdbscan-pca" in name, name))
+    for clustering_id in order:
+        part = clusters[clusters["clustering_id"] == clustering_id]
         names = part["cluster"].map(lambda k: "noise" if k < 0 else f"cluster {k:02d}")
         column = dict(zip(part["face_id"], names, strict=True))
-        faces = faces.assign(**{f"cluster:{str(clustering_id).split('-')[0]}": faces["face_id"].map(column)})
+        faces = faces.assign(**{f"cluster:{clustering_id.split('-')[0]}": faces["face_id"].map(column)})
     return faces
 
 

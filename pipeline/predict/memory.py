@@ -85,7 +85,7 @@ def _with_clusters(paths: Paths, faces: pd.DataFrame, space: str) -> tuple[pd.Da
         clusters = read_light(paths.table("clusters"), "clusters", ["face_id", "clustering_id", "cluster"])
     except UserError as error:
         return faces.assign(cluster=np.nan), str(error)
-    clustering = summary.first_id(sorted(clusters["clustering_id"].unique()), space=space)
+    clustering = summary.main_clustering(clusters["clustering_id"].unique(), space=space)
     if clustering is None:
         return faces.assign(cluster=np.nan), f"faces were not clustered in the space '{space}'"
     own = clusters[clusters["clustering_id"] == clustering][["face_id", "cluster"]]

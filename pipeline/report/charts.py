@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.judged import own_answers
-from pipeline.report import curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
+from pipeline.report import cluster_plots, curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.palette import model_name
 from pipeline.report.plot_style import png
@@ -64,12 +64,20 @@ def map_parts(data: ReportInput) -> list[tuple[str, str, str, pd.DataFrame]]:
             points = points.assign(label="unknown")
         clustering_id = None
         if clusters is not None:
-            clustering_id = summary.first_id(sorted(clusters["clustering_id"].unique()), space=space)
+            clustering_id = summary.main_clustering(clusters["clustering_id"].unique(), space=space)
             part = clusters[clusters["clustering_id"] == clustering_id][["face_id", "cluster"]]
             points = points.merge(part, on="face_id", how="left")
         points["cluster"] = points.get("cluster", pd.Series(index=points.index, dtype="float64")).astype("float64")
         out.append((f"map-{slug(map_id)}", map_id, clustering_id or "", points))
     return out
+
+
+def tree_parts(data: ReportInput) -> list[tuple[str, str, pd.DataFrame]]:
+    """``(figure name, clustering_id, rows)`` of each condensed tree."""
+    table = data.get("cluster_tree")
+    if table is None:
+        return []
+    return [(f"tree-{slug(str(i))}", str(i), part) for i, part in table.groupby("clustering_id", sort=True)]
 
 
 def _score_figures(data: ReportInput, metrics: pd.DataFrame) -> dict[str, Figure]:
@@ -128,6 +136,8 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
         out[name] = plots.importance_figure(part)
     for name, _, _, points in map_parts(data):
         out[name] = plots.map_figure(points)
+    for name, _, part in tree_parts(data):
+        out[name] = cluster_plots.tree_figure(part)
     return out
 
 

@@ -17,7 +17,7 @@ from pipeline.schemas import TABLES
 
 REPORTED = (
     "videos", "faces", "wplus", "codes", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort",
-    "importance", "learning", "map", "clusters",
+    "importance", "learning", "map", "clusters", "cluster_tree", "cluster_grid",
     "slices", "shortcuts", "channel_groups", "agreement", "channel_effects",
 )  # fmt: skip
 # Their lists are short, and shown.

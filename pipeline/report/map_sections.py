@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.report import blocks, channel_section, charts, summary
+from pipeline.report import blocks, channel_section, charts, cluster_trust, summary
 from pipeline.report.blocks import Block, Section
 from pipeline.report.images import thumbnail_uri
 from pipeline.report.inputs import ReportInput
@@ -60,8 +60,8 @@ def add_map_figures(section: Section, data: ReportInput, figs: Figures) -> Secti
     return Section(section.id, section.title, section.intro, out or [blocks.missing("table 'map' holds no 2-D map.")])
 
 
-def cluster_section(data: ReportInput) -> Section:
-    """Each large cluster's size, mix and most typical faces."""
+def cluster_section(data: ReportInput, figs: Figures) -> Section:
+    """Each large cluster's size, mix and most typical faces, and how far clusters can be trusted."""
     clusters, faces = data.get("clusters"), data.get("faces")
     if clusters is None or faces is None:
         name = "clusters" if clusters is None else "faces"
@@ -73,6 +73,7 @@ def cluster_section(data: ReportInput) -> Section:
     out: list[Block] = []
     for clustering_id, part in clusters.groupby("clustering_id", sort=True):
         out += _clustering(data, str(clustering_id), part, faces)
+        out += cluster_trust.trust_blocks(data, figs, str(clustering_id))
     return Section("clusters", "Clusters", intro, out)
 
 

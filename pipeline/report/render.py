@@ -64,7 +64,7 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         learning_section.learning_section(data, drawn),
         map_sections.importance_section(data, drawn),
         map_sections.add_map_figures(map_sections.map_section(data), data, drawn),
-        map_sections.cluster_section(data),
+        map_sections.cluster_section(data, drawn),
         sections.limits_section(data),
         sections.run_section(data),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,6 +172,11 @@ def first_id(identifiers: list[str], *, space: str | None = None, word: str = ""
     """The first identifier of ``space`` that contains ``word``, else the first of ``space``, else None."""
     same = sorted(i for i in identifiers if space is None or space_of(i) == space)
     return next((i for i in same if word in i), same[0] if same else None)
+
+
+def main_clustering(identifiers: Iterable[str], *, space: str | None) -> str | None:
+    """The clustering that stands for a feature space where several were made: HDBSCAN's in principal components."""
+    return first_id(list(identifiers), space=space, word="-hdbscan-pca")
 
 
 def telling_channels(importance: pd.DataFrame) -> list[int]:

@@ -58,7 +58,7 @@ def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str,
          "status": "no_face", "reason": "no face found"}
     )  # fmt: skip
     measured = {"importance": _importance(rng), "learning": learning(), "study": _study(), "effort": _effort()}
-    return out | _scores(out, rng) | measured | _evidence(out)
+    return out | _scores(out, rng) | measured | _evidence(out) | cluster_trust(out["clusters"])
 
 
 def _add_face(
@@ -88,6 +88,31 @@ def _add_face(
         {"face_id": face, "clustering_id": CLUSTERING, "cluster": cluster, "membership": 0.5, "outlier_score": 0.1,
          "exemplar_rank": -1}
     )  # fmt: skip
+
+
+def cluster_trust(clusters: Rows) -> dict[str, Rows]:
+    """A tree with one node for each cluster below the root, and a grid of two settings of which one is in use."""
+    n_nodes = 1 + max(row["cluster"] for row in clusters) + 1
+    tree: Rows = [
+        {"clustering_id": CLUSTERING, "parent": 0, "child": 1 + c, "density": 0.2 + 0.1 * c,
+         "size": sum(row["cluster"] == c for row in clusters), "is_cluster": True, "selected": True, "cluster": c}
+        for c in sorted({row["cluster"] for row in clusters} - {-1})
+    ]  # fmt: skip
+    tree += [
+        {"clustering_id": CLUSTERING, "parent": 1 + row["cluster"], "child": n_nodes + i, "face_id": row["face_id"],
+         "density": None if i == 0 else 0.1 + 0.01 * i, "size": 1, "is_cluster": False, "selected": False}
+        for i, row in enumerate(clusters)
+    ]  # fmt: skip
+    spread = {f"{name}_{end}": value for name, low, high in (
+        ("n_clusters", 2.0, 5.0), ("noise_share", 0.2, 0.4), ("stability", 0.1, 0.5), ("validity", -0.1, 0.3)
+    ) for end, value in (("low", low), ("high", high))}  # fmt: skip
+    grid = [
+        {"clustering_id": f"efficientnet-hdbscan-pca50-mcs{size}-ms{size}", "space": "efficientnet",
+         "min_cluster_size": size, "min_samples": size, "in_use": size == 5, "n_clusters": 3, "noise_share": 0.3,
+         "stability": 0.3, "validity": 0.1, "n_faces": len(clusters), "n_groups": 6, "n_draws": 10, **spread}
+        for size in (3, 5)
+    ]  # fmt: skip
+    return {"cluster_tree": tree, "cluster_grid": grid}
 
 
 def _scores(out: dict[str, Rows], rng: np.random.Generator) -> dict[str, Rows]:

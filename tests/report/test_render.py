@@ -66,7 +66,7 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
         "quality", "effort", "metrics-video", "metrics-frame", "best-model", "curves",
         "importance-wplus-rf-alone-balanced-accuracy",
         "slices", "channel-effects", "learning",
-        "map-efficientnet-tsne2-perp30",
+        "map-efficientnet-tsne2-perp30", "tree-efficientnet-hdbscan-pca50-mcs5-ms5",
     }  # fmt: skip
     page = render(data, drawn)
     assert page == render(data)
@@ -83,6 +83,8 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
         "print-of-wplus",
         "optimistic",
         "Cluster 0",
+        "agree with those of all faces by 0.30 [0.10, 0.50]",
+        "a single cluster is no finding",
         "Only 6 independent",
         "2 slices of 4 compared are shown to be failed",
         "skin tone (ITA): dark",
