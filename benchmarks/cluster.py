@@ -2,11 +2,12 @@
 
     uv run lf bench cluster [--sizes 2000 10000] [--dims 2 50] [--vectors FILE.npy] [--contenders hdbscan ...]
 
-``ours`` is what the pipeline runs, ``hdbscan`` has the exact spanning tree and ``hdbscan-approx`` the package's default;
-``fast_hdbscan`` is left out where it is not installed (``uv run --with fast-hdbscan lf bench cluster``). Each works in a process of its own, on the same
-rows, once its functions are compiled; ``start s`` is what import and compilation cost. Rows are a mixture of known
-clusters with a tenth of noise, or, of ``--vectors`` [m, k], principal components of rows drawn with replacement, plus
-noise of a tenth of each component's deviation. ARI is against the mixture's clusters, ``same`` against the exact tree.
+``ours`` is what the pipeline runs, ``hdbscan`` has the exact spanning tree, ``hdbscan-approx`` the package's default;
+``fast_hdbscan`` is left out where it is not installed (``uv run --with fast-hdbscan lf bench cluster``). Each works in
+a process of its own, on the same rows, once its functions are compiled; ``start s`` is what that and imports cost.
+Rows are a mixture of known clusters with a tenth of noise, or, of ``--vectors`` [m, k], principal components of rows
+drawn with replacement, plus noise of a tenth of each component's deviation. ARI is against the mixture's clusters,
+``same`` against the exact tree.
 """
 
 from __future__ import annotations

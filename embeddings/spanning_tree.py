@@ -1,8 +1,8 @@
 """The exact minimum spanning tree under HDBSCAN's reachability, for vectors of many dimensions.
 
 With core(a) the distance to a's ``min_samples``-th neighbour, reach(a, b) = max(core(a), core(b), |a - b|). Search
-trees prune hardly anything in many dimensions, so package hdbscan compares nearly all pairs one by one there. Here pairs
-are compared by matrix products, and Borůvka's method [1]_ grows components from each point's nearest neighbours:
+trees prune hardly anything in many dimensions, so package hdbscan compares nearly all pairs one by one there. Here,
+matrix products compare them, and Borůvka's method [1]_ grows components from each point's nearest neighbours:
 
 1. A component's shortest known way out is an edge of the tree where no unseen pair can be shorter: a pair that point a
    has not seen is at least as far as a's last known neighbour.
