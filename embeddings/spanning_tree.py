@@ -81,8 +81,9 @@ def _grow(distances: Floats, neighbours: Ints, core: Floats) -> tuple[Floats, In
     n, k = neighbours.shape
     first, second = np.repeat(np.arange(n), k), neighbours.ravel()
     reach = np.maximum(np.maximum(core[first], core[second]), distances.ravel())
-    # Sorted once: an edge's place is a strict order that holds its reach, so ties can never close a circle.
-    order = np.argsort(reach, kind="stable")
+    # Sorted once: an edge's place is a strict order that holds its reach, so ties can never close a circle. Reaches are
+    # equal where they are the core of a sparse point; it goes to the nearest then, not to the row that came first.
+    order = np.lexsort((distances.ravel(), reach))
     first, second, reach = first[order], second[order], reach[order]
     unseen = distances[:, -1] if k < n - 1 else np.full(n, np.inf)
     component = np.arange(n)

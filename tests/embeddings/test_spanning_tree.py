@@ -81,3 +81,14 @@ def test_clusters_are_the_packages_on_either_side_of_the_switch(monkeypatch: pyt
     assert adjusted_rand_score(other.cluster, ours.cluster) == 1.0
     np.testing.assert_allclose(ours.membership, other.membership, atol=1e-6)
     np.testing.assert_allclose(ours.outlier_score, other.outlier_score, atol=1e-6)
+
+
+def test_the_order_of_rows_changes_no_cluster() -> None:
+    rng = np.random.default_rng(2)
+    # Sparse points between two blobs could go to either by reach alone.
+    X = np.vstack([4 * np.eye(15)[[i]] + rng.normal(size=(40, 15)) for i in (0, 1)] + [3 * rng.normal(size=(20, 15))])
+    order = rng.permutation(len(X))
+    first, second = hdbscan_clusters(X, space="x"), hdbscan_clusters(X[order], space="x")
+    assert first.n_clusters > 0
+    np.testing.assert_array_equal(first.membership[order], second.membership)
+    assert adjusted_rand_score(first.cluster[order], second.cluster) == 1.0
