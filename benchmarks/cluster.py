@@ -2,11 +2,12 @@
 
     uv run lf bench cluster [--sizes 2000 10000] [--dims 2 50] [--vectors FILE.npy] [--contenders hdbscan ...]
 
-``ours`` is what the pipeline runs, ``hdbscan`` has the exact spanning tree and ``hdbscan-approx`` the package's default;
-``fast_hdbscan`` is left out where it is not installed (``uv run --with fast-hdbscan lf bench cluster``). Each works in a process of its own, on the same
-rows, once its functions are compiled; ``start s`` is what import and compilation cost. Rows are a mixture of known
-clusters with a tenth of noise, or, of ``--vectors`` [m, k], principal components of rows drawn with replacement, plus
-noise of a tenth of each component's deviation. ARI is against the mixture's clusters, ``same`` against the exact tree.
+``ours`` is what the pipeline runs, ``hdbscan`` has the exact spanning tree, ``hdbscan-approx`` the package's default;
+``fast_hdbscan`` is left out where it is not installed (``uv run --with fast-hdbscan lf bench cluster``). Each works in
+a process of its own, on the same rows, once its functions are compiled; ``start s`` is what that and imports cost.
+Rows are a mixture of known clusters with a tenth of noise, or, of ``--vectors`` [m, k], principal components of rows
+drawn with replacement, plus noise of a tenth of each component's deviation. ARI is against the mixture's clusters,
+``same`` against the first contender that ended.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def sklearns(X: Floats) -> Labels:
 
 
 CONTENDERS: dict[str, Callable[[Floats], Labels]] = {
-    "ours": ours,
     "hdbscan": exact,
+    "ours": ours,
     "hdbscan-approx": approximate,
     "fast_hdbscan": fast,
     "sklearn": sklearns,
@@ -148,16 +149,16 @@ def measure(cluster: Callable[[Floats], Labels], X: Floats, limit_s: float) -> O
 
 def compare(data: str, X: Floats, truth: Labels | None, names: Sequence[str], limit_s: float) -> None:
     """Print a line for each contender."""
-    exact_labels: Labels | None = None
+    first: Labels | None = None
     for name in names:
         found = measure(CONTENDERS[name], X, limit_s)
         line = f"{data:9}{len(X):8}{X.shape[1]:5}  {name:15}{found.start_s:8.1f}"
         if found.labels is None:
             print(f"{line}  not done in {limit_s:.0f} s", flush=True)
             continue
-        exact_labels = found.labels if name in ("ours", "hdbscan") else exact_labels
+        first = found.labels if first is None else first
         ari = f"{adjusted_rand_score(truth, found.labels):.3f}" if truth is not None else "-"
-        same = f"{adjusted_rand_score(exact_labels, found.labels):.4f}" if exact_labels is not None else "-"
+        same = f"{adjusted_rand_score(first, found.labels):.4f}" if first is not None else "-"
         print(
             f"{line}{found.seconds:9.1f}{found.cpu_s:9.1f}{found.extra_mb:8.0f}{found.labels.max() + 1:9}"
             f"{(found.labels < 0).mean():7.2f}{ari:>7}{same:>8}",

