@@ -149,12 +149,13 @@ def _from_medoid(X: NDArray[np.floating], members: NDArray[np.intp]) -> NDArray[
     return members[np.argsort(to_medoid, kind="stable")]
 
 
-def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | None = None) -> Profile:
+def profile(cluster: ArrayLike, is_fake: ArrayLike, *, groups: ArrayLike | None = None) -> Profile:
     """Describe clusters by size, share of fakes and number of source groups.
 
     Parameters
     ----------
-    clustering : Clustering
+    cluster : array_like [n] of int
+        Cluster of each point; -1 is noise. A number that no point has gives no row.
     is_fake : array_like [n]
         0 real, 1 fake, NaN unknown.
     groups : array_like [n] or None
@@ -165,7 +166,8 @@ def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | N
     ValueError
         Lengths that differ, or a label that is none of 0, 1 and NaN.
     """
-    n = len(clustering.cluster)
+    cluster_of = np.asarray(cluster, dtype=np.int64)
+    n = len(cluster_of)
     labels = np.asarray(is_fake, dtype=np.float64)
     group_of = np.arange(n) if groups is None else np.asarray(groups)
     if labels.shape != (n,) or group_of.shape != (n,):
@@ -177,7 +179,7 @@ def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | N
         raise ValueError(f"profile: {int(strange.sum())} labels are none of 0, 1 and NaN (e.g. {labels[strange][0]}).")
 
     def describe(number: int) -> ClusterProfile:
-        inside = clustering.cluster == number
+        inside = cluster_of == number
         known = inside & ~np.isnan(labels)
         share = float(labels[known].mean()) if known.any() else math.nan
         low, high = wilson_interval(share, len(np.unique(group_of[known])))
@@ -187,8 +189,8 @@ def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | N
 
     known = labels[~np.isnan(labels)]
     return Profile(
-        clusters=tuple(describe(number) for number in range(clustering.n_clusters)),
+        clusters=tuple(describe(int(number)) for number in np.unique(cluster_of[cluster_of >= 0])),
         noise=describe(-1),
-        noise_share=clustering.noise_share,
+        noise_share=float((cluster_of < 0).mean()) if n else math.nan,
         overall_fake_share=float(known.mean()) if len(known) else math.nan,
     )

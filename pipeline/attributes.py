@@ -75,12 +75,12 @@ def sliced(faces: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
         columns.
     """
     out: dict[str, NDArray[np.object_]] = {
-        "skin_tone": _words(faces["skin_tone"]),
+        "skin_tone": words(faces["skin_tone"]),
         "yaw_deg": name_bins(np.abs(_numbers(faces["yaw_deg"])), YAW_EDGES, YAW_NAMES),
     }
     out |= {name: thirds(_numbers(faces[name]), unit=unit) for name, unit in MEASURED.items()}
-    out |= {name: _words(faces[name]) for name in ("compression", "method")}
-    out |= {str(c): _words(faces[c]) for c in faces.columns if str(c).startswith("cluster:")}
+    out |= {name: words(faces[name]) for name in ("compression", "method")}
+    out |= {str(c): words(faces[c]) for c in faces.columns if str(c).startswith("cluster:")}
     return {name: values for name, values in out.items() if any(v is not None for v in values)}
 
 
@@ -88,7 +88,8 @@ def _numbers(values: pd.Series) -> NDArray[np.float64]:
     return values.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _words(values: pd.Series) -> NDArray[np.object_]:
+def words(values: pd.Series) -> NDArray[np.object_]:
+    """Values as text, None where unknown."""
     return np.array([None if pd.isna(v) else str(v) for v in values], dtype=object)
 
 

@@ -1,0 +1,89 @@
+"""What a clustering is about, in one sentence, from its rows of ``cluster_information``."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+#: Readable names of attributes.
+NAMES = {
+    "label": "forgery (real or fake)",
+    "method": "manipulation method",
+    "compression": "compression",
+    "dataset": "data set",
+    "source_group": "source group",
+    "identity": "person",
+    "video": "video",
+    "skin_tone": "skin tone (ITA)",
+    "yaw_deg": "head turn",
+    "face_width_px": "face size",
+    "blur": "sharpness",
+    "brightness": "brightness",
+    "lpips": "reconstruction distance",
+    "frame_height": "frame size",
+}
+#: Below this adjusted value an attribute is shared beyond chance, but hardly.
+SLIGHT = 0.1
+MAX_NAMED = 3
+
+
+def attribute_name(attribute: str) -> str:
+    """Readable name of an attribute; an unknown one is shown as it is written."""
+    return NAMES.get(attribute, attribute)
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """Say what one clustering is about, and whether forgery has a part in it.
+
+    Parameters
+    ----------
+    rows : rows of table ``cluster_information`` of one clustering.
+    """
+    measured = rows[rows["p_value"].notna()].sort_values("adjusted", ascending=False, kind="stable")
+    if measured.empty:
+        reasons = list(dict.fromkeys(rows["reason"].dropna()))
+        return f"Nothing can be said of what these clusters are about: {'; '.join(reasons) or 'nothing was measured'}."
+    shown = measured[measured["is_about"]]
+    if shown.empty:
+        top = measured.iloc[0]
+        return (
+            f"These clusters are not shown to be about any of {len(measured)} attributes, nor about forgery: nearest "
+            f"comes {attribute_name(top['attribute'])} ({_figures(top)})."
+        )
+    top = shown.iloc[0]
+    start = "These clusters are about" if top["adjusted"] >= SLIGHT else "These clusters are only slightly about"
+    others = [_named(r) for _, r in shown.iloc[1:MAX_NAMED].iterrows()]
+    more = len(shown) - 1 - len(others)
+    then = [*others, *([f"{more} more"] if more else [])]
+    sentence = f"{start} {attribute_name(top['attribute'])} ({_figures(top)})"
+    sentence += f", and also about {_joined(then)}" if then else ""
+    return f"{sentence}{_forgery(rows, shown)}"
+
+
+def _forgery(rows: pd.DataFrame, shown: pd.DataFrame) -> str:
+    """What is to be said of the label where it is not what was named."""
+    label = rows[rows["attribute"] == "label"]
+    if label.empty:
+        return "."
+    row = label.iloc[0]
+    if pd.isna(row["p_value"]):
+        return f"; of forgery nothing can be said: {row['reason']}."
+    if not row["is_about"]:
+        return f", not shown to be about forgery ({_figures(row)})."
+    named = shown.iloc[:MAX_NAMED]["attribute"]
+    if "label" in set(named):
+        return "."
+    return f"; forgery is among it ({_figures(row)})."
+
+
+def _figures(row: pd.Series) -> str:
+    return (
+        f"NMI {row['nmi']:.2f} against {row['null_mean']:.2f} [{row['null_low']:.2f}, {row['null_high']:.2f}] shuffled"
+    )
+
+
+def _named(row: pd.Series) -> str:
+    return f"{attribute_name(row['attribute'])} ({row['nmi']:.2f} against {row['null_mean']:.2f})"
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
