@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,13 +12,26 @@ from scipy.spatial.distance import cdist
 
 from embeddings.checks import as_matrix
 
-if TYPE_CHECKING:
-    from embeddings.clusters import Clustering
-
 ExemplarOrder = Literal["medoid", "membership"]
 
 # A medoid compares every member with every other; beyond this many, the strongest members stand for the cluster.
 _MEDOID_MEMBERS = 4000
+
+
+class Clustered(Protocol):
+    """What `exemplars` reads of a `clusters.Clustering`."""
+
+    @property
+    def cluster(self) -> NDArray[np.int32]:
+        """int32 [n], -1 for noise."""
+
+    @property
+    def membership(self) -> NDArray[np.float32]:
+        """float32 [n] in [0, 1]."""
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, numbered from 0 without gaps."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +111,14 @@ def wilson_interval(share: float, n: float, *, z: float = 1.959963984540054) -> 
     return max(0.0, (centre - half) / (1 + z**2 / n)), min(1.0, (centre + half) / (1 + z**2 / n))
 
 
-def exemplars(
-    X: ArrayLike, clustering: Clustering, *, k: int = 8, order: ExemplarOrder = "medoid"
-) -> NDArray[np.int32]:
+def exemplars(X: ArrayLike, clustering: Clustered, *, k: int = 8, order: ExemplarOrder = "medoid") -> NDArray[np.int32]:
     """Rank the most typical members of each cluster.
 
     Parameters
     ----------
     X : array_like [n, d]
         The vectors that were clustered.
-    clustering : Clustering
+    clustering : Clustered
     k : int
         Members to rank per cluster; a smaller cluster has all of its own ranked.
     order : 'medoid' or 'membership'

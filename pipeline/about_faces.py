@@ -107,7 +107,7 @@ def _draw(network: Any, code: NDArray[np.float32], device: str) -> bytes:
     import torch
 
     from inversion.pixels import to_uint8
-    from pipeline.ingest.faces import encode_png
+    from pipeline.ingest.encoding import encode_png
 
     with torch.inference_mode():
         image = network.synthesise_256(torch.from_numpy(code.copy())[None].to(device))

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.judged import own_answers
-from pipeline.report import curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
+from pipeline.report import about_section, curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
 from pipeline.report.inputs import ReportInput
 from pipeline.report.palette import model_name
 from pipeline.report.plot_style import png
@@ -128,7 +128,7 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
         out[name] = plots.importance_figure(part)
     for name, _, _, points in map_parts(data):
         out[name] = plots.map_figure(points)
-    return out
+    return out | about_section.drawings(data)
 
 
 def figures(data: ReportInput) -> dict[str, bytes]:

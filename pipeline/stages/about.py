@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ def run(params: Params, paths: Paths) -> None:
         found["cluster_channels"] += channels
         wanted += about_faces.wanted_faces(
             clustering_id,
-            faces["cluster"].value_counts().to_dict(),
+            Counter(faces["cluster"].tolist()),
             _means(channels),
             near,
             n_mean_faces=effort.n_mean_faces,
