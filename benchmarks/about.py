@@ -97,6 +97,7 @@ def _attributes(faces: pd.DataFrame) -> dict[str, Attribute]:
         "source_group": Attribute(attributes.words(faces["source_group"]), "video"),
     }
     cut = {name: attributes.in_thirds(faces[name], unit) for name, unit in MEASURED.items()}
+    cut["tone of the middle"] = cut.pop("ita_deg")
     return found | {name: Attribute(values, "source group") for name, values in cut.items()}
 
 

@@ -93,9 +93,10 @@ def drawn_rows(
             yield row | {"image": None, "reason": NO_CODE}
             continue
         if network is None:
+            name = generator_of(inverter_id)
             from pipeline.networks import load_generator  # torch and the network: seconds, so only where needed
 
-            network = load_generator(generator_of(inverter_id), device=device, allow_noncommercial=allow_noncommercial)
+            network = load_generator(name, device=device, allow_noncommercial=allow_noncommercial)
         key = one.code.tobytes()
         if key not in drawn:
             drawn[key] = _draw(network, one.code, device)

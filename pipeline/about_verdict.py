@@ -49,30 +49,31 @@ def verdict(rows: pd.DataFrame) -> str:
             f"These clusters are not shown to be about any of {len(measured)} attributes, nor about forgery: nearest "
             f"comes {attribute_name(top['attribute'])} ({_figures(top)})."
         )
-    top = shown.iloc[0]
-    start = "These clusters are about" if top["adjusted"] >= SLIGHT else "These clusters are only slightly about"
-    others = [_named(r) for _, r in shown.iloc[1:MAX_NAMED].iterrows()]
-    more = len(shown) - 1 - len(others)
-    then = [*others, *([f"{more} more"] if more else [])]
-    sentence = f"{start} {attribute_name(top['attribute'])} ({_figures(top)})"
-    sentence += f", and also about {_joined(then)}" if then else ""
-    return f"{sentence}{_forgery(rows, shown)}"
+    strong, slight = shown[shown["adjusted"] >= SLIGHT], shown[shown["adjusted"] < SLIGHT]
+    start, first, then = "These clusters are about", strong, ""
+    if strong.empty:
+        start, first, slight = "These clusters are only slightly about", slight, slight.iloc[:0]
+    others = [_named(r) for _, r in first.iloc[1:MAX_NAMED].iterrows()]
+    more = len(first) - 1 - len(others)
+    others += [f"{more} more"] if more else []
+    if len(slight):
+        then = f", slightly about {_joined([_named(r) for _, r in slight.iloc[:MAX_NAMED].iterrows()])}"
+    also = f", and about {_joined(others)}" if others else ""
+    sentence = f"{start} {attribute_name(first['attribute'].iloc[0])} ({_figures(first.iloc[0])}){also}{then}"
+    return f"{sentence}{_forgery(rows, {*first['attribute'][:MAX_NAMED], *slight['attribute'][:MAX_NAMED]})}"
 
 
-def _forgery(rows: pd.DataFrame, shown: pd.DataFrame) -> str:
-    """What is to be said of the label where it is not what was named."""
+def _forgery(rows: pd.DataFrame, named: set[str]) -> str:
+    """What is to be said of the label where it was not named."""
     label = rows[rows["attribute"] == "label"]
-    if label.empty:
+    if label.empty or "label" in named:
         return "."
     row = label.iloc[0]
     if pd.isna(row["p_value"]):
         return f"; of forgery nothing can be said: {row['reason']}."
     if not row["is_about"]:
         return f", not shown to be about forgery ({_figures(row)})."
-    named = shown.iloc[:MAX_NAMED]["attribute"]
-    if "label" in set(named):
-        return "."
-    return f"; forgery is among it ({_figures(row)})."
+    return f"; forgery has a part in it{', a slight one' if row['adjusted'] < SLIGHT else ''} ({_figures(row)})."
 
 
 def _figures(row: pd.Series) -> str:
