@@ -77,13 +77,17 @@ def _forgery(rows: pd.DataFrame, named: set[str]) -> str:
 
 
 def _figures(row: pd.Series) -> str:
-    return (
-        f"NMI {row['nmi']:.2f} against {row['null_mean']:.2f} [{row['null_low']:.2f}, {row['null_high']:.2f}] shuffled"
-    )
+    value, mean, low, high = (_number(row[name]) for name in ("nmi", "null_mean", "null_low", "null_high"))
+    return f"NMI {value} against {mean} [{low}, {high}] shuffled"
 
 
 def _named(row: pd.Series) -> str:
-    return f"{attribute_name(row['attribute'])} ({row['nmi']:.2f} against {row['null_mean']:.2f})"
+    return f"{attribute_name(row['attribute'])} ({_number(row['nmi'])} against {_number(row['null_mean'])})"
+
+
+def _number(value: float) -> str:
+    """Two decimals, three where two would leave next to nothing."""
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.3f}"
 
 
 def _joined(parts: list[str]) -> str:

@@ -16,10 +16,11 @@ from pipeline.report.images import thumbnail_uri
 from pipeline.report.inputs import ReportInput
 
 Figures = Mapping[str, bytes]
-MAX_ROWS = 30
+MAX_ROWS = 12
 MAX_CLUSTERINGS = 6
 N_EXEMPLARS = 6
 N_NAMED = 2
+N_CHANNELS = 3
 THUMBNAIL_PX = 132
 INTRO = (
     "Clusters collect faces that look alike to the network, for whatever reason. The mutual information says how much "
@@ -28,13 +29,13 @@ INTRO = (
     "attribute names the group or the video."
 )
 CAPTION = (
-    "Dots: clusters and attribute as they are; filled where no more than chance is ruled out after correction (Holm). "
-    "Grey: 95 % of shuffled values and their mean. Noise is left out."
+    "Dots: clusters and attribute as they are; filled where chance is ruled out, corrected for their number (Holm). Grey: "
+    " 95 % of shuffled values and their mean. Noise is left out."
 )
 NOTE = (
     "Intervals of the share of fakes take source groups as the sample. 'Nearest' gives the distance of centroids in "
-    "units of the clusters' spread: about 1 lies within, 3 stands apart. 'Channels' are the W+ channels whose mean "
-    "differs most from all other faces', in standard deviations, with the shuffled mean in brackets."
+    "units of the clusters' spread: about 1 lies within, 3 stands apart. 'Channels' are the W+ channels in which the "
+    "cluster differs most from all other faces, of those beyond what clusters shuffled by source group reach."
 )
 
 
@@ -102,7 +103,7 @@ def _table(profiles: pd.DataFrame, channels: pd.DataFrame | None) -> Block:
                 _number(r["face_width_px"]),
                 _number(r["blur"]),
                 _number(r["ita_deg"]),
-                ", ".join(f"{c} ({d:.1f})" for c, d in zip(r["nearest"], r["nearest_distance"], strict=True)) or "—",
+                f"{r['nearest'][0]} ({r['nearest_distance'][0]:.1f})" if len(r["nearest"]) else "—",
                 _channels(channels, int(r["cluster"])),
             )
         )
@@ -121,12 +122,11 @@ def _shares(names: Sequence[str], shares: Sequence[float]) -> str:
 
 
 def _channels(channels: pd.DataFrame | None, cluster: int) -> str:
-    if channels is None:
+    mine = None if channels is None else channels[channels["cluster"] == cluster].dropna(subset=["null_high"])
+    if mine is None or mine.empty:
         return "—"
-    mine = channels[(channels["cluster"] == cluster) & channels["distance"].notna()]
-    top = mine.sort_values(["distance", "channel"], ascending=[False, True]).head(3)
-    cells = [(r["channel"], r["distance"], _number(r["null_mean"])) for r in top.to_dict("records")]
-    return ", ".join(f"{c}: {d:.2f}" + ("" if n is None else f" ({n:.2f})") for c, d, n in cells) or "—"
+    top = mine[mine["distance"] > mine["null_high"]].sort_values(["distance", "channel"], ascending=[False, True])
+    return ", ".join(str(c) for c in top["channel"].head(N_CHANNELS)) or "none"
 
 
 def _faces(data: ReportInput, clustering_id: str, profiles: pd.DataFrame) -> list[Block]:

@@ -89,10 +89,10 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
         "skin tone (ITA): dark",
         "Labels can be told without looking at the face, from: top left corner (ROC-AUC 0.97)",
         "Fall of ROC-AUC, channel permuted",
-        "These clusters are about compression (NMI 0.90 against 0.10 [0.05, 0.20] shuffled), not shown to be about "
+        "These clusters are about compression (NMI 0.90 against 0.10 [0.050, 0.20] shuffled), not shown to be about "
         "forgery",
         "Cluster 0, mean face of 12 faces",
-        "0: 1.50 (0.90), 1: 1.40 (0.90), 2: 1.30 (0.90)",
+        "0, 1, 2",
     ):
         assert words in parsed.text, words
     assert not re.search(r"url\(|@import", page)
