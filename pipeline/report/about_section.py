@@ -29,8 +29,8 @@ INTRO = (
     "attribute names the group or the video."
 )
 CAPTION = (
-    "Dots: clusters and attribute as they are; filled where chance is ruled out, corrected for their number (Holm). Grey: "
-    " 95 % of shuffled values and their mean. Noise is left out."
+    "Dots: clusters and attribute as they are; filled where chance is ruled out, corrected for their number (Holm). "
+    "Grey: 95 % of shuffled values and their mean. Noise is left out."
 )
 NOTE = (
     "Intervals of the share of fakes take source groups as the sample. 'Nearest' gives the distance of centroids in "
