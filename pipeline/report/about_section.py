@@ -89,7 +89,9 @@ def _table(profiles: pd.DataFrame, channels: pd.DataFrame | None) -> Block:
     )
     rows = []
     for r in ranked.to_dict("records"):
-        share = scores.format_interval(tuple(_number(r[n]) for n in ("share_fake", "ci_low", "ci_high")), digits=2)
+        share = scores.format_interval(
+            (_number(r["share_fake"]), _number(r["ci_low"]), _number(r["ci_high"])), digits=2
+        )
         rows.append(
             (
                 "noise" if r["cluster"] < 0 else str(r["cluster"]),
