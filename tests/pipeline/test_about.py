@@ -218,3 +218,11 @@ def test_faces_that_nobody_knows_stop_the_stage_with_a_sentence(filled: Paths) -
     material.write(filled.root, "attributes", rows)
     with pytest.raises(UserError, match="knows nothing of 1 of 36 clustered faces"):
         project.run(filled, "about")
+
+
+def test_a_project_without_any_face_gets_empty_tables(tmp_path: Path) -> None:
+    for name in ("videos", "faces", "wplus", "embeddings", "codes", "clusters", "attributes"):
+        material.write(tmp_path, name, [])
+    project.write_params(tmp_path, {})
+    project.run(Paths(tmp_path), "about")
+    assert set(rows_and_reason(Paths(tmp_path)).values()) == {(0, "there is no clustering: see the table 'clusters'")}
