@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,13 +12,26 @@ from scipy.spatial.distance import cdist
 
 from embeddings.checks import as_matrix
 
-if TYPE_CHECKING:
-    from embeddings.clusters import Clustering
-
 ExemplarOrder = Literal["medoid", "membership"]
 
 # A medoid compares every member with every other; beyond this many, the strongest members stand for the cluster.
 _MEDOID_MEMBERS = 4000
+
+
+class Clustered(Protocol):
+    """What `exemplars` reads of a `clusters.Clustering`."""
+
+    @property
+    def cluster(self) -> NDArray[np.int32]:
+        """int32 [n], -1 for noise."""
+
+    @property
+    def membership(self) -> NDArray[np.float32]:
+        """float32 [n] in [0, 1]."""
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, numbered from 0 without gaps."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +111,14 @@ def wilson_interval(share: float, n: float, *, z: float = 1.959963984540054) -> 
     return max(0.0, (centre - half) / (1 + z**2 / n)), min(1.0, (centre + half) / (1 + z**2 / n))
 
 
-def exemplars(
-    X: ArrayLike, clustering: Clustering, *, k: int = 8, order: ExemplarOrder = "medoid"
-) -> NDArray[np.int32]:
+def exemplars(X: ArrayLike, clustering: Clustered, *, k: int = 8, order: ExemplarOrder = "medoid") -> NDArray[np.int32]:
     """Rank the most typical members of each cluster.
 
     Parameters
     ----------
     X : array_like [n, d]
         The vectors that were clustered.
-    clustering : Clustering
+    clustering : Clustered
     k : int
         Members to rank per cluster; a smaller cluster has all of its own ranked.
     order : 'medoid' or 'membership'
@@ -149,12 +160,13 @@ def _from_medoid(X: NDArray[np.floating], members: NDArray[np.intp]) -> NDArray[
     return members[np.argsort(to_medoid, kind="stable")]
 
 
-def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | None = None) -> Profile:
+def profile(cluster: ArrayLike, is_fake: ArrayLike, *, groups: ArrayLike | None = None) -> Profile:
     """Describe clusters by size, share of fakes and number of source groups.
 
     Parameters
     ----------
-    clustering : Clustering
+    cluster : array_like [n] of int
+        Cluster of each point; -1 is noise. A number that no point has gives no row.
     is_fake : array_like [n]
         0 real, 1 fake, NaN unknown.
     groups : array_like [n] or None
@@ -165,7 +177,8 @@ def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | N
     ValueError
         Lengths that differ, or a label that is none of 0, 1 and NaN.
     """
-    n = len(clustering.cluster)
+    cluster_of = np.asarray(cluster, dtype=np.int64)
+    n = len(cluster_of)
     labels = np.asarray(is_fake, dtype=np.float64)
     group_of = np.arange(n) if groups is None else np.asarray(groups)
     if labels.shape != (n,) or group_of.shape != (n,):
@@ -177,7 +190,7 @@ def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | N
         raise ValueError(f"profile: {int(strange.sum())} labels are none of 0, 1 and NaN (e.g. {labels[strange][0]}).")
 
     def describe(number: int) -> ClusterProfile:
-        inside = clustering.cluster == number
+        inside = cluster_of == number
         known = inside & ~np.isnan(labels)
         share = float(labels[known].mean()) if known.any() else math.nan
         low, high = wilson_interval(share, len(np.unique(group_of[known])))
@@ -187,8 +200,8 @@ def profile(clustering: Clustering, is_fake: ArrayLike, *, groups: ArrayLike | N
 
     known = labels[~np.isnan(labels)]
     return Profile(
-        clusters=tuple(describe(number) for number in range(clustering.n_clusters)),
+        clusters=tuple(describe(int(number)) for number in np.unique(cluster_of[cluster_of >= 0])),
         noise=describe(-1),
-        noise_share=clustering.noise_share,
+        noise_share=float((cluster_of < 0).mean()) if n else math.nan,
         overall_fake_share=float(known.mean()) if len(known) else math.nan,
     )

@@ -75,20 +75,26 @@ def sliced(faces: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
         columns.
     """
     out: dict[str, NDArray[np.object_]] = {
-        "skin_tone": _words(faces["skin_tone"]),
+        "skin_tone": words(faces["skin_tone"]),
         "yaw_deg": name_bins(np.abs(_numbers(faces["yaw_deg"])), YAW_EDGES, YAW_NAMES),
     }
-    out |= {name: thirds(_numbers(faces[name]), unit=unit) for name, unit in MEASURED.items()}
-    out |= {name: _words(faces[name]) for name in ("compression", "method")}
-    out |= {str(c): _words(faces[c]) for c in faces.columns if str(c).startswith("cluster:")}
+    out |= {name: in_thirds(faces[name], unit) for name, unit in MEASURED.items()}
+    out |= {name: words(faces[name]) for name in ("compression", "method")}
+    out |= {str(c): words(faces[c]) for c in faces.columns if str(c).startswith("cluster:")}
     return {name: values for name, values in out.items() if any(v is not None for v in values)}
+
+
+def in_thirds(values: pd.Series, unit: str) -> NDArray[np.object_]:
+    """Numbers by the third of the known ones they fall in, None where unknown."""
+    return thirds(_numbers(values), unit=unit)
 
 
 def _numbers(values: pd.Series) -> NDArray[np.float64]:
     return values.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _words(values: pd.Series) -> NDArray[np.object_]:
+def words(values: pd.Series) -> NDArray[np.object_]:
+    """Values as text, None where unknown."""
     return np.array([None if pd.isna(v) else str(v) for v in values], dtype=object)
 
 

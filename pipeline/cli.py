@@ -49,11 +49,13 @@ STAGES = {
     "map": ("pipeline.stages.map", "Lay faces out on 2-D and 3-D maps."),
     "cluster": ("pipeline.stages.cluster", "Cluster faces, and measure how far the clusters can be trusted."),
     "slices": ("pipeline.stages.slices", "Find who is failed, and shortcuts to the label."),
+    "about": ("pipeline.stages.about", "Find what clusters are about, and draw their mean faces."),
     "report": ("pipeline.stages.report", "Write reports/report.html."),
 }
 
 # What `lf bench` is told -> module of benchmarks/.
 BENCHMARKS = {
+    "about": "about",
     "calibration": "calibration",
     "channels": "channels",
     "cluster": "cluster",

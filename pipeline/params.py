@@ -313,6 +313,23 @@ class Cluster(_Section):
     paper: ClusterEffort
 
 
+class AboutEffort(_Section):
+    """How many faces of clusters are drawn, and shufflings of clusters behind the channels' null."""
+
+    n_mean_faces: int = Field(ge=0, le=10_000)
+    n_walks: int = Field(ge=0, le=10_000)
+    n_channel_shuffles: int = Field(ge=20, le=10_000)
+
+
+class About(_Section):
+    """What clusters are about."""
+
+    n_shuffles: int = Field(ge=400, le=100_000)
+    n_steps: int = Field(ge=2, le=100)
+    quick: AboutEffort
+    paper: AboutEffort
+
+
 class Params(_Section):
     """All settings."""
 
@@ -337,6 +354,7 @@ class Params(_Section):
     learning: Learning
     map: Map
     cluster: Cluster
+    about: About
 
     @model_validator(mode="after")
     def _something_to_judge(self) -> Self:

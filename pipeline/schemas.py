@@ -76,6 +76,7 @@ _LABEL = Column("label", _I8, "0 real, 1 fake; empty where unknown", nullable=Tr
 _METHOD = Column("method", _STR, "manipulation method, 'real' for originals", nullable=True)
 _GROUP = Column("source_group", _STR, "connected footage: rows that share any stand on one side of a split")
 _FACE = Column("face_id", _STR, "content-addressed id of the face, stable over re-runs")
+_CLUSTERING = Column("clustering_id", _STR, "as in `clusters`")
 
 VIDEOS = Table(
     "videos",
@@ -759,6 +760,104 @@ CLUSTER_GRID = Table(
     ),
 )  # fmt: skip
 
+CLUSTER_PROFILES = Table(
+    "cluster_profiles",
+    "reports",
+    "What each cluster holds, noise among them: sizes, shares, medians, and the clusters nearest to it.",
+    ("clustering_id", "cluster"),
+    ("clustering_id", "cluster"),
+    (
+        _CLUSTERING,
+        Column("cluster", _I32, "cluster, -1 for noise", low=-1),
+        Column("n_faces", _I32, "faces in it", low=0),
+        Column("n_videos", _I32, "videos they come from", low=0),
+        Column("n_groups", _I32, "source groups they come from", low=0),
+        Column("n_identities", _I32, "people they show, where the layout tells", nullable=True, low=0),
+        Column("n_labelled", _I32, "faces of known label", low=0),
+        Column("share_fake", _F64, "fakes among the labelled faces", nullable=True, low=0, high=1),
+        Column("ci_low", _F64, "lower end of its 95 % Wilson interval, groups as the sample", nullable=True),
+        Column("ci_high", _F64, "upper end of the interval", nullable=True),
+        Column("top_group_share", _F64, "share of faces from the group that gives most", low=0, high=1),
+        Column("top_identity_share", _F64, "likewise of people, among known ones", nullable=True, low=0, high=1),
+        Column("methods", pa.list_(_STR), "manipulation methods, the most frequent first"),
+        Column("method_shares", _VECTOR, "their shares of the faces of known method"),
+        Column("compressions", pa.list_(_STR), "compression levels, likewise"),
+        Column("compression_shares", _VECTOR, "their shares"),
+        Column("datasets", pa.list_(_STR), "data sets, likewise"),
+        Column("dataset_shares", _VECTOR, "their shares"),
+        Column("face_width_px", _F64, "median width of the face in its frame", "px", nullable=True),
+        Column("blur", _F64, "median sharpness, as in `faces`", nullable=True),
+        Column("brightness", _F64, "median L* of the crops", "L*", nullable=True),
+        Column("ita_deg", _F64, "median skin-tone angle, as in `attributes`", "deg", nullable=True),
+        Column("membership", _F64, "median strength of membership", low=0, high=1),
+        Column("nearest", pa.list_(_I32), "nearest clusters, the nearest first; none for noise"),
+        Column("nearest_distance", _VECTOR, "distance of centroids in units of the two clusters' spread"),
+    ),
+)
+
+CLUSTER_INFORMATION = Table(
+    "cluster_information",
+    "reports",
+    "What each clustering is about: mutual information of clusters (without noise) with attributes, and its null.",
+    ("clustering_id", "attribute"),
+    ("clustering_id", "attribute"),
+    (
+        _CLUSTERING,
+        Column("attribute", _STR, "what is known of the faces; numbers are cut into thirds"),
+        Column("nmi", _F64, "normalised mutual information", nullable=True, low=0, high=1),
+        Column("null_mean", _F64, "its mean with the attribute shuffled", nullable=True, low=0, high=1),
+        Column("null_low", _F64, "lower end of the 95 % interval of shuffled values", nullable=True),
+        Column("null_high", _F64, "upper end of the interval", nullable=True),
+        Column("adjusted", _F64, "0 as shuffled, 1 where clusters are the attribute", nullable=True, high=1),
+        Column("told", _F64, "share of the attribute's entropy that the cluster tells", nullable=True, low=0, high=1),
+        Column("p_value", _F64, "share of shufflings that reach nmi", nullable=True, low=0, high=1),
+        Column("p_holm", _F64, "corrected for the attributes of this clustering", nullable=True, low=0, high=1),
+        Column("is_about", pa.bool_(), "the clusters share this attribute beyond chance: p_holm below 0.05"),
+        Column("unit", _STR, "what was shuffled whole", allowed=("face", "video", "source group")),
+        Column("n_units", _I32, "units shuffled", low=0),
+        Column("n_values", _I32, "different values among the faces measured", low=0),
+        Column("n_faces", _I32, "faces in clusters that have a value", low=0),
+        Column("reason", _STR, "why there is no value, or what limits it", nullable=True),
+    ),
+)
+
+CLUSTER_CHANNELS = Table(
+    "cluster_channels",
+    "reports",
+    "Mean W+ code of each cluster, and how far each channel lies from the rest of the faces.",
+    ("clustering_id", "cluster", "channel"),
+    ("clustering_id", "cluster", "channel"),
+    (
+        _CLUSTERING,
+        Column("cluster", _I32, "cluster", low=0),
+        Column("channel", _I32, "W+ channel, from 0 (coarse)", low=0),
+        Column("inverter_id", _STR, "what made the codes"),
+        Column("distance", _F64, "root mean square difference of means, in standard deviations", nullable=True, low=0),
+        Column("null_mean", _F64, "its mean with clusters shuffled by source group", nullable=True, low=0),
+        Column("null_high", _F64, "upper 95 % end of the shuffled values", nullable=True, low=0),
+        Column("mean_code", _VECTOR, "mean code of this channel"),
+        Column("n_coded", _I32, "faces of the cluster that have a code", low=1),
+    ),
+)
+
+CLUSTER_FACES = Table(
+    "cluster_faces",
+    "reports",
+    "Mean faces of clusters, and walks between nearest ones, drawn from mean W+ codes by the codes' generator.",
+    ("clustering_id", "cluster", "kind", "to_cluster", "step"),
+    ("clustering_id", "cluster", "kind", "to_cluster", "step"),
+    (
+        _CLUSTERING,
+        Column("cluster", _I32, "cluster, of a walk its start", low=0),
+        Column("kind", _STR, "mean face, or one step of a walk", allowed=("mean", "walk")),
+        Column("to_cluster", _I32, "walk: where it leads; else the cluster itself", low=0),
+        Column("step", _I32, "step of the walk, from 0 (the start's mean face) to the goal's", low=0),
+        Column("inverter_id", _STR, "what made the codes"),
+        Column("image", pa.binary(), "RGB image, PNG", nullable=True),
+        Column("reason", _STR, "why there is no image", nullable=True),
+    ),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -795,5 +894,9 @@ TABLES: dict[str, Table] = {
         CLUSTERS,
         CLUSTER_TREE,
         CLUSTER_GRID,
+        CLUSTER_PROFILES,
+        CLUSTER_INFORMATION,
+        CLUSTER_CHANNELS,
+        CLUSTER_FACES,
     )
 }

@@ -8,7 +8,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.judged import own_answers
-from pipeline.report import cluster_plots, curve_plots, learning_plots, plots, scores, slices_plot, study_plots, summary
+from pipeline.report import (
+    about_section,
+    cluster_plots,
+    curve_plots,
+    learning_plots,
+    plots,
+    scores,
+    slices_plot,
+    study_plots,
+    summary,
+)
 from pipeline.report.inputs import ReportInput
 from pipeline.report.palette import model_name
 from pipeline.report.plot_style import png
@@ -138,7 +148,7 @@ def _drawings(data: ReportInput) -> dict[str, Figure]:
         out[name] = plots.map_figure(points)
     for name, _, part in tree_parts(data):
         out[name] = cluster_plots.tree_figure(part)
-    return out
+    return out | about_section.drawings(data)
 
 
 def figures(data: ReportInput) -> dict[str, bytes]:

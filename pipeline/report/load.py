@@ -18,10 +18,11 @@ from pipeline.schemas import TABLES
 REPORTED = (
     "videos", "faces", "wplus", "codes", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort",
     "importance", "learning", "map", "clusters", "cluster_tree", "cluster_grid",
+    "cluster_profiles", "cluster_information", "cluster_channels", "cluster_faces",
     "slices", "shortcuts", "channel_groups", "agreement", "channel_effects",
 )  # fmt: skip
-# Their lists are short, and shown.
-WHOLE = frozenset({"slices", "channel_groups", "channel_effects"})
+# Their lists are short and their images few, and shown.
+WHOLE = frozenset({"slices", "channel_groups", "channel_effects", "cluster_profiles", "cluster_faces"})
 
 # What a damaged or foreign file makes Arrow and the JSON reader raise.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError)

@@ -7,6 +7,7 @@ from functools import cache
 
 from pipeline.paths import Paths
 from pipeline.report import (
+    about_section,
     blocks,
     learning_section,
     load,
@@ -65,6 +66,7 @@ def render(data: ReportInput, figs: Mapping[str, bytes] | None = None) -> str:
         map_sections.importance_section(data, drawn),
         map_sections.add_map_figures(map_sections.map_section(data), data, drawn),
         map_sections.cluster_section(data, drawn),
+        about_section.about_section(data, drawn),
         sections.limits_section(data),
         sections.run_section(data),
     ]

@@ -22,6 +22,7 @@ STAGE = Stage(
         "decoded", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort", "attributes", "slices",
         "shortcuts", "importance", "channel_groups", "agreement", "channel_effects", "learning", "map",
         "clusters", "cluster_tree", "cluster_grid",
+        "cluster_profiles", "cluster_information", "cluster_channels", "cluster_faces",
     ),
 )  # fmt: skip
 log = logging.getLogger("latentforensics")

@@ -188,7 +188,7 @@ def test_profile_counts_groups_not_frames() -> None:
     found = _clustering([0, 0, 0, 0, 1, 1, -1, -1])
     labels = [1, 1, 1, 0, 0, np.nan, 1, 0]
     groups = ["a", "a", "a", "b", "c", "d", "a", "e"]
-    result = profile(found, labels, groups=groups)
+    result = profile(found.cluster, labels, groups=groups)
     first, second = result.clusters
     assert (first.size, first.n_labelled, first.n_groups, first.fake_share) == (4, 4, 2, 0.75)
     assert (first.fake_share_low, first.fake_share_high) == wilson_interval(0.75, 2)
@@ -197,20 +197,20 @@ def test_profile_counts_groups_not_frames() -> None:
     assert result.noise_share == 0.25
     assert result.overall_fake_share == pytest.approx(4 / 7)
     # Without groups each point counts: a narrower interval.
-    alone = profile(found, labels).clusters[0]
+    alone = profile(found.cluster, labels).clusters[0]
     assert alone.n_groups == 4
     assert alone.fake_share_high - alone.fake_share_low < first.fake_share_high - first.fake_share_low
 
 
 def test_profile_of_nothing_and_of_bad_labels() -> None:
-    empty = profile(_clustering([]), [])
+    empty = profile([], [])
     assert empty.clusters == ()
     assert math.isnan(empty.noise_share)
     assert math.isnan(empty.overall_fake_share)
-    unknown = profile(_clustering([0, 0]), [np.nan, np.nan]).clusters[0]
+    unknown = profile([0, 0], [np.nan, np.nan]).clusters[0]
     assert math.isnan(unknown.fake_share)
     assert math.isnan(unknown.fake_share_low)
     with pytest.raises(ValueError, match=r"1 labels are none of 0, 1 and NaN \(e.g. 2.0\)"):
-        profile(_clustering([0, 0]), [0, 2])
+        profile([0, 0], [0, 2])
     with pytest.raises(ValueError, match="expected 2 labels and groups"):
-        profile(_clustering([0, 0]), [0, 1, 1])
+        profile([0, 0], [0, 1, 1])

@@ -58,7 +58,7 @@ def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str,
          "status": "no_face", "reason": "no face found"}
     )  # fmt: skip
     measured = {"importance": _importance(rng), "learning": learning(), "study": _study(), "effort": _effort()}
-    return out | _scores(out, rng) | measured | _evidence(out) | cluster_trust(out["clusters"])
+    return out | _scores(out, rng) | measured | _evidence(out) | cluster_trust(out["clusters"]) | _about(rng)
 
 
 def _add_face(
@@ -238,6 +238,43 @@ def _evidence(out: dict[str, Rows]) -> dict[str, Rows]:
     ]  # fmt: skip
     return {"slices": slices, "shortcuts": shortcuts, "channel_groups": parts, "agreement": agreement,
             "channel_effects": effects}  # fmt: skip
+
+
+def _about(rng: np.random.Generator) -> dict[str, Rows]:
+    """Clusters about compression and not about forgery; of the second no face has a code."""
+    place = {"clustering_id": CLUSTERING}
+    shares = {"methods": [HOSTILE, "real"], "method_shares": [0.75, 0.25], "compressions": ["c23"],
+              "compression_shares": [1.0], "datasets": [], "dataset_shares": []}  # fmt: skip
+    profiles = [
+        place | shares
+        | {"cluster": c, "n_faces": 12, "n_videos": 6, "n_groups": 4, "n_labelled": 12, "share_fake": 0.5,
+           "ci_low": 0.2, "ci_high": 0.8, "top_group_share": 0.5, "membership": 0.7,
+           "nearest": [1 - c] if c >= 0 else [], "nearest_distance": [2.5] if c >= 0 else []}
+        for c in (-1, 0, 1)
+    ]  # fmt: skip
+    information = [
+        place
+        | {"attribute": name, "nmi": value, "null_mean": 0.1, "null_low": 0.05, "null_high": 0.2, "told": value,
+           "adjusted": (value - 0.1) / 0.9, "p_value": p, "p_holm": p, "is_about": p < 0.05, "unit": "source group",
+           "n_units": 6, "n_values": 2, "n_faces": 24}
+        for name, value, p in (("label", 0.1, 0.8), ("compression", 0.9, 0.01))
+    ]  # fmt: skip
+    unknown = {"is_about": False, "unit": "source group", "n_units": 6, "n_values": 0, "n_faces": 0}
+    information.append(place | {"attribute": "skin_tone", "reason": "not known of any face in a cluster"} | unknown)
+    channels = [
+        place | {"cluster": 0, "channel": c, "inverter_id": INVERTER, "distance": 1.5 - 0.1 * c, "null_mean": 0.9,
+                 "null_high": 1.1, "mean_code": [0.0] * 4, "n_coded": 12}
+        for c in range(4)
+    ]  # fmt: skip
+    drawn = [("mean", 0, 0, 0, texture(rng)), ("mean", 1, 1, 0, None)]
+    drawn += [("walk", 0, 1, step, texture(rng)) for step in range(3)]
+    faces = [
+        place | {"kind": kind, "cluster": c, "to_cluster": to, "step": step, "inverter_id": INVERTER, "image": image,
+                 "reason": None if image else "none of its faces has a W+ code"}
+        for kind, c, to, step, image in drawn
+    ]  # fmt: skip
+    return {"cluster_profiles": profiles, "cluster_information": information, "cluster_channels": channels,
+            "cluster_faces": faces}  # fmt: skip
 
 
 def fill(root: Path, *, without: Sequence[str] = (), empty: Sequence[str] = (), **options: Any) -> dict[str, Rows]:
