@@ -26,13 +26,18 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
+def tell(sentence: str) -> None:
+    """A sentence on what is not there and what to do."""
+    st.info(plain(sentence), icon=":material/info:")
+
+
 def attempt(read: Callable[[], T]) -> T | None:
     """What ``read`` gives; where it cannot, a sentence on the page and None."""
     try:
         return read()
     except UserError as error:
         sentence = str(error)
-        st.info(plain(sentence[:1].upper() + sentence[1:]), icon=":material/info:")
+        tell(sentence[:1].upper() + sentence[1:])
         return None
 
 

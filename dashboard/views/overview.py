@@ -135,12 +135,7 @@ def _classifiers() -> None:
         return
     pairs = scores.judged(metrics)
     if not pairs:
-        reason = (
-            data.metadata("metrics").get("reason")
-            or "; ".join(sorted(set(metrics["reason"].dropna())))
-            or "no reason recorded"
-        )
-        st.info(widgets.plain(f"No classifier was judged: {reason}."), icon=":material/info:")
+        widgets.tell(f"No classifier was judged: {scores.why_unjudged(metrics, data.metadata('metrics'))}.")
         return
     levels = [level for level, _ in pairs]
     level = st.segmented_control(
