@@ -127,6 +127,7 @@ def learning(table: pd.DataFrame, *, metric: str, level: str) -> go.Figure:
         figure.add_scatter(
             x=[*part["n_groups"], *part["n_groups"][::-1]],
             y=[*part["ci_high"], *part["ci_low"][::-1]],
+            mode="lines",
             fill="toself",
             fillcolor=f"rgba{(*rgb(colour), 0.15)}",
             line={"width": 0},

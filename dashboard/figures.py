@@ -91,6 +91,7 @@ def effort(table: pd.DataFrame, x: str) -> go.Figure:
             figure.add_scatter(
                 x=[*part[x], *part[x][::-1]],
                 y=[*part["ci_high"], *part["ci_low"][::-1]],
+                mode="lines",
                 fill="toself",
                 fillcolor=f"rgba{(*rgb(colour), 0.15)}",
                 line={"width": 0},
@@ -217,7 +218,7 @@ def importance(rows: pd.DataFrame) -> go.Figure:
 
 
 def change_map(cells: np.ndarray, *, title: str) -> go.Figure:
-    """Where in the image a channel acts: mean absolute change [k, k] on the [-1, 1] scale, the image's top row first."""
+    """Where in the image a channel acts: mean absolute change [k, k] on the [-1, 1] scale, the top row first."""
     bar = {"thickness": 12, "title": {"text": "change", "side": "right"}}
     heat = go.Heatmap(z=cells, colorscale="Cividis", zmin=0, colorbar=bar, hovertemplate="%{z:.3f}<extra></extra>")
     figure = layout(go.Figure(heat), height=330, title={"text": title, "font": {"size": 14}, "x": 0})

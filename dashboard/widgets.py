@@ -60,7 +60,7 @@ def style() -> None:
     """Less empty space around the page, and headings in proportion to tables; nothing else is restyled."""
     st.html(
         "<style>"
-        "[data-testid='stMainBlockContainer']{padding:2.2rem 2.5rem 4rem;max-width:1500px}"
+        "[data-testid='stMainBlockContainer']{padding:3.6rem 2.5rem 4rem;max-width:1500px}"
         "[data-testid='stMain'] h1{font-size:2rem;padding:0 0 .6rem}"
         "[data-testid='stMain'] h3{font-size:1.15rem}"
         "[data-testid='stMetricValue']{font-size:1.7rem;font-variant-numeric:tabular-nums}"

@@ -76,7 +76,7 @@ def _metrics(table: pd.DataFrame, pairs: list[tuple[str, str]], level: str, spli
     with st.expander("All metrics of the chosen models"):
         widgets.table(pd.DataFrame(lines), "all_metrics", raw=raw)
         st.caption(
-            widgets.plain(f"Value [95 % group-bootstrap interval], {level}s of split {split}.")
+            widgets.plain(f"Value [95 % group-bootstrap interval], {level}s of split {split}. ")
             + widgets.plain(scores.remarks(rows["reason"]))
         )
 

@@ -58,7 +58,7 @@ def agreement_rows(agreement: pd.DataFrame) -> list[tuple[Any, ...]]:
         (
             measure_name(r["first"]), KINDS.get(r["kind"], r["kind"]),
             measure_name(r["second"]) if r["kind"] == "methods" else "",
-            _interval(r, "spearman"), r["reason"] or "",
+            _interval(r, "spearman"), "" if pd.isna(r["reason"]) else r["reason"],
         )
         for r in agreement.to_dict("records")
     ]  # fmt: skip
