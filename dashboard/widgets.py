@@ -77,7 +77,7 @@ def warn(sentences: Sequence[str]) -> None:
 
 FIGURE_FORMAT = "save_as"  # key of the control in the sidebar
 # Grey that reads on white and on black alike, for text inside HTML; a theme's own colours are not known there.
-QUIET = "color:#7C8797"
+QUIET = "color:#6F7A88"
 
 
 def figure_format() -> None:

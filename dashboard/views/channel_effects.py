@@ -34,6 +34,7 @@ def show() -> None:
         widgets.tell(HOW_TO)
     wplus = data.optional("wplus")
     can_render = wplus is not None
+    # Not in the address: a link that is opened must not load a network.
     is_live = can_render and st.toggle(
         "Render live",
         key="render_live",

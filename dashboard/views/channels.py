@@ -21,19 +21,16 @@ def page() -> None:
     importance = widgets.need("importance")
     if importance is not None:
         _importance(importance)
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Coarse, middle and fine channels together")
-        parts = widgets.attempt(lambda: data.table("channel_groups", columns=_all_columns("channel_groups")))
-        if parts is not None:
-            _table(channel_section.PART_COLUMNS, channel_section.part_rows(parts), "channel_groups", parts)
-    with right:
-        st.subheader("Is the ranking of channels to be relied on?")
-        agreement = widgets.need("agreement")
-        if agreement is not None:
-            rows = channel_section.agreement_rows(agreement)
-            _table(channel_section.AGREEMENT_COLUMNS, rows, "agreement", agreement)
-            st.caption(channel_section.AGREEMENT_NOTE)
+    st.subheader("Coarse, middle and fine channels together")
+    parts = widgets.attempt(lambda: data.table("channel_groups", columns=_all_columns("channel_groups")))
+    if parts is not None:
+        _table(channel_section.PART_COLUMNS, channel_section.part_rows(parts), "channel_groups", parts)
+    st.subheader("Is the ranking of channels to be relied on?")
+    agreement = widgets.need("agreement")
+    if agreement is not None:
+        rows = channel_section.agreement_rows(agreement)
+        _table(channel_section.AGREEMENT_COLUMNS, rows, "agreement", agreement)
+        st.caption(channel_section.AGREEMENT_NOTE)
     st.header("What a channel does")
     channel_effects.show()
 

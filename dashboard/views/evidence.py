@@ -42,8 +42,10 @@ def by_method(pairs: list[tuple[str, str]], *, level: str, split: str) -> None:
         lines.append(line | {"fakes": rows["n_fakes"].iloc[0], "reals": rows["n_reals"].iloc[0]})
     widgets.table(pd.DataFrame(lines), "by_method", raw=part)
     st.caption(
-        "Value [95 % interval over source groups]. Each method's fakes are held against all reals of the same split. "
-        + widgets.plain(scores.remarks(part["reason"].dropna()))
+        widgets.plain(
+            "Value [95 % interval over source groups]. Each method's fakes are held against all reals of the same "
+            f"split.{scores.remarks(part['reason'].dropna())}"
+        )
     )
 
 
@@ -94,7 +96,8 @@ def _slice_lines(part: pd.DataFrame) -> pd.DataFrame:
                 "classifier": f"{r['space']} · {model_name(r['model'])}",
                 "value": _interval(r, "value", "ci_low", "ci_high"),
                 "difference": _interval(r, "difference", "diff_low", "diff_high"),
-                "p (Holm)": r["p_holm"], "faces": r["n_faces"], "groups": r["n_groups"], "remark": "" if pd.isna(r["reason"]) else r["reason"],
+                "p (Holm)": r["p_holm"], "faces": r["n_faces"], "groups": r["n_groups"],
+                "remark": "" if pd.isna(r["reason"]) else r["reason"],
             }
             for r in part.to_dict("records")
         ]

@@ -76,8 +76,9 @@ def _metrics(table: pd.DataFrame, pairs: list[tuple[str, str]], level: str, spli
     with st.expander("All metrics of the chosen models"):
         widgets.table(pd.DataFrame(lines), "all_metrics", raw=raw)
         st.caption(
-            widgets.plain(f"Value [95 % group-bootstrap interval], {level}s of split {split}. ")
-            + widgets.plain(scores.remarks(rows["reason"]))
+            widgets.plain(
+                f"Value [95 % group-bootstrap interval], {level}s of split {split}.{scores.remarks(rows['reason'])}"
+            )
         )
 
 

@@ -157,8 +157,8 @@ def _classifiers() -> None:
         f"Value [95 % group-bootstrap interval], split {widgets.plain(split)}; every item judged by a model that "
         f"never saw its source group. {scores.BASELINE_NOTE}"
     )
-    if why := sorted({r for r in table["reason"] if r}):
-        st.caption(widgets.plain(f"Remarks: {'; '.join(why)}."))
+    if remarks := scores.remarks(table["reason"]):
+        st.caption(widgets.plain(remarks))
     _forest(metrics, table, names, level, split)
 
 
