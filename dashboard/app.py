@@ -5,9 +5,13 @@ from __future__ import annotations
 import ipaddress
 
 import streamlit as st
+from streamlit.commands.page_config import MenuItems
 
-from dashboard import data, widgets
-from dashboard.views import clusters, inversions, overview
+from dashboard import data, privacy, widgets
+from dashboard.views import channels, clusters, inversions, models, overview
+
+# With an entry of its own there is a menu at the top right, and in it the choice of a light or a dark theme.
+MENU: MenuItems = {"About": "LatentForensics: face videos in, evidence out. Nothing leaves this machine."}
 
 
 def is_loopback(address: str | None) -> bool:
@@ -24,7 +28,7 @@ def is_loopback(address: str | None) -> bool:
 
 def main() -> None:
     """Draw the chosen page."""
-    st.set_page_config(page_title="LatentForensics", page_icon=widgets.favicon(), layout="wide")
+    st.set_page_config(page_title="LatentForensics", page_icon=widgets.favicon(), layout="wide", menu_items=MENU)
     address = st.get_option("server.address")
     if address is None:
         st.error(
@@ -39,10 +43,14 @@ def main() -> None:
         [
             st.Page(overview.page, title="Overview", icon=":material/dashboard:", url_path="overview", default=True),
             st.Page(clusters.page, title="Clusters", icon=":material/scatter_plot:", url_path="clusters"),
+            st.Page(models.page, title="Models", icon=":material/monitoring:", url_path="models"),
+            st.Page(channels.page, title="Channels", icon=":material/tune:", url_path="channels"),
             st.Page(inversions.page, title="Inversions", icon=":material/compare:", url_path="inversions"),
         ]
     )
     with st.sidebar:
+        privacy.switch()
+        widgets.figure_format()
         st.caption("Project folder")
         st.code(str(data.project().root.resolve()), language=None, wrap_lines=True)
         st.caption("P(fake) lies in [0, 1]; 1 is fake. Blue is real, orange is fake, grey is unknown or noise.")
