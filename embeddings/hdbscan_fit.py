@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from embeddings.spanning_tree import reach_tree
 
-# Up to so many dimensions search trees prune enough to be the quicker way (docs/decisions.md).
+# Search trees prune in few dimensions and hardly in many; where ours becomes the quicker way is a guess between.
 TREES_TO_DIMS = 12
 
 
