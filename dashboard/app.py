@@ -5,9 +5,13 @@ from __future__ import annotations
 import ipaddress
 
 import streamlit as st
+from streamlit.commands.page_config import MenuItems
 
-from dashboard import data, widgets
+from dashboard import data, privacy, widgets
 from dashboard.views import clusters, inversions, overview
+
+# With an entry of its own there is a menu at the top right, and in it the choice of a light or a dark theme.
+MENU: MenuItems = {"About": "LatentForensics: face videos in, evidence out. Nothing leaves this machine."}
 
 
 def is_loopback(address: str | None) -> bool:
@@ -24,7 +28,7 @@ def is_loopback(address: str | None) -> bool:
 
 def main() -> None:
     """Draw the chosen page."""
-    st.set_page_config(page_title="LatentForensics", page_icon=widgets.favicon(), layout="wide")
+    st.set_page_config(page_title="LatentForensics", page_icon=widgets.favicon(), layout="wide", menu_items=MENU)
     address = st.get_option("server.address")
     if address is None:
         st.error(
@@ -43,6 +47,8 @@ def main() -> None:
         ]
     )
     with st.sidebar:
+        privacy.switch()
+        widgets.figure_format()
         st.caption("Project folder")
         st.code(str(data.project().root.resolve()), language=None, wrap_lines=True)
         st.caption("P(fake) lies in [0, 1]; 1 is fake. Blue is real, orange is fake, grey is unknown or noise.")

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import streamlit as st
 
+from dashboard import privacy
 from pipeline import tables
 from pipeline.errors import UserError
 from pipeline.paths import Paths
@@ -100,28 +101,35 @@ def _shards(path: str, files: Signature, name: str) -> Mapping[str, tuple[str, .
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _images(
-    path: str, files: Signature, name: str, faces: tuple[str, ...], projector_id: str | None
+    path: str, files: Signature, name: str, faces: tuple[str, ...], projector_id: str | None, how: privacy.Mode
 ) -> dict[str, bytes]:
     index = _shards(path, files, name)
-    return load.read_images(Path(path), name, faces, projector_id=projector_id, where=index)
+    stored = load.read_images(Path(path), name, faces, projector_id=projector_id, where=index)
+    seen = {face: privacy.protect(image, how) for face, image in stored.items()}
+    return {face: image for face, image in seen.items() if image}
 
 
 def images(name: str, faces: Sequence[str], *, projector_id: str | None = None) -> dict[str, bytes]:
-    """Encoded images of some faces from ``faces``, ``reconstructions`` or ``decoded``; no others are decoded."""
+    """Encoded images of some faces from ``faces``, ``reconstructions`` or ``decoded``; no others are decoded.
+
+    They are blurred or left out where the reader wants it so (`dashboard.privacy`).
+    """
     path, files = _at(name)
-    return _images(path, files, name, tuple(faces), projector_id)
+    return _images(path, files, name, tuple(faces), projector_id, privacy.mode())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _thumbnails(path: str, files: Signature, faces: tuple[str, ...], size_px: int) -> dict[str, str | None]:
+def _thumbnails(
+    path: str, files: Signature, faces: tuple[str, ...], size_px: int, how: privacy.Mode
+) -> dict[str, str | None]:
     stored = load.read_images(Path(path), "faces", faces, where=_shards(path, files, "faces"))
-    return {face: thumbnail_uri(stored.get(face), size_px=size_px) for face in faces}
+    return {face: thumbnail_uri(privacy.protect(stored.get(face), how), size_px=size_px) for face in faces}
 
 
 def thumbnails(faces: Sequence[str], *, size_px: int = 144) -> dict[str, str | None]:
-    """Small aligned faces as data addresses; None for one without a readable image."""
+    """Small aligned faces as data addresses; None for one without a readable image, or where faces are hidden."""
     path, files = _at("faces")
-    return _thumbnails(path, files, tuple(faces), size_px)
+    return _thumbnails(path, files, tuple(faces), size_px, privacy.mode())
 
 
 def _join(left: pd.DataFrame, right: pd.DataFrame | None, key: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from dashboard.theme import rgb
 from pipeline.report.palette import (
     ACCENT,
     FAKE,
-    GRID,
     INK,
     MUTED,
     category_style,
@@ -34,26 +34,19 @@ def safe(text: object, *, n_chars: int = 60) -> str:
 
 
 def layout(figure: go.Figure, *, height: int, **more: Any) -> go.Figure:
-    """Give a figure the dashboard's plain look."""
+    """Give a figure the dashboard's plain look; background, text and grid are the reader's theme's (`theme`)."""
     figure.update_layout(
         height=height,
         margin={"l": 10, "r": 10, "t": 34, "b": 10},
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-        font={"color": INK, "size": 13, "family": _FONT},
+        font={"size": 13, "family": _FONT},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
-        hoverlabel={"bgcolor": "white", "font": {"color": INK}},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": ACCENT},
         **more,
     )
-    axis = {"gridcolor": GRID, "linecolor": MUTED, "zeroline": False, "automargin": True, "title_font_size": 13}
+    axis = {"linecolor": MUTED, "zeroline": False, "automargin": True, "title_font_size": 13}
     figure.update_xaxes(showline=True, **axis)
     figure.update_yaxes(**axis)
     return figure
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue of ``#rrggbb``."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def quality_histogram(table: pd.DataFrame, column: str) -> go.Figure:

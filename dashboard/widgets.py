@@ -1,11 +1,11 @@
-"""Parts that every page uses: clear sentences for what is missing, safe text, grids of faces."""
+"""Parts that every page uses: clear sentences for what is missing, safe text, figures, tables, grids of faces."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 
-from dashboard import data
-from dashboard.figures import rgb
+from dashboard import data, downloads, privacy, theme
+from dashboard.theme import rgb
 from pipeline.errors import UserError
 from pipeline.report.palette import FAKE, REAL, label_colour
 
@@ -70,18 +70,57 @@ def warn(sentences: Sequence[str]) -> None:
         st.warning(plain(sentence), icon=":material/warning:")
 
 
-def show(figure: go.Figure, key: str) -> None:
-    """A plotly figure in its own colours and without tools: what it shows needs no zooming."""
-    st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False})
+FIGURE_FORMAT = "save_as"  # key of the control in the sidebar
+# Grey that reads on white and on black alike, for text inside HTML; a theme's own colours are not known there.
+QUIET = "color:#7C8797"
+
+
+def figure_format() -> None:
+    """The sidebar's choice of what the camera button of a figure saves."""
+    st.segmented_control(
+        "Save figures as",
+        ["PNG", "SVG"],
+        default="PNG",
+        required=True,
+        key=FIGURE_FORMAT,
+        bind="query-params",
+        help="Of the camera button at the top right of each figure (also by keyboard: Tab, then Enter).",
+    )
+
+
+def figure_config(name: str, **more: Any) -> dict[str, Any]:
+    """Plotly's settings for a figure: a button, always visible, that saves it as the sidebar says."""
+    kind = str(st.session_state.get(FIGURE_FORMAT, "PNG")).lower()
+    return {
+        "displayModeBar": True,
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": kind if kind in ("png", "svg") else "png", "filename": name, "scale": 2},
+    } | more
+
+
+def show(figure: go.Figure, key: str, *, alt: str) -> None:
+    """A plotly figure under the reader's theme, with a button that saves it; ``alt`` tells what it shows."""
+    config = figure_config(downloads.slug(key))
+    st.plotly_chart(theme.tint(figure, dark=theme.is_dark()), key=key, theme="streamlit", config=config, alt=alt)
+
+
+def table(
+    frame: pd.DataFrame, key: str, *, raw: pd.DataFrame | None = None, config: Mapping[str, Any] | None = None
+) -> None:
+    """A table with buttons that save it; ``raw`` is what they save where the shown cells are text made of numbers."""
+    st.dataframe(frame, key=key, hide_index=True, column_config=config)
+    downloads.buttons(frame if raw is None else raw, key)
 
 
 def picture_html(uri: str | None, *, alt: str) -> str:
     """A square image as wide as its place, or a grey field that says there is none."""
     box = "width:100%;aspect-ratio:1;border-radius:4px;"
     if uri is None:
+        why = "face hidden" if privacy.mode() == "hidden" else "no image"
         return (
-            f"<div style='{box}background:#EEF1F4;color:#5B6675;font-size:12px;display:flex;align-items:center;"
-            "justify-content:center;text-align:center'>no image</div>"
+            f"<div style='{box}background:#8C97A522;{QUIET};font-size:12px;display:flex;align-items:center;"
+            f"justify-content:center;text-align:center'>{why}</div>"
         )
     return f"<img src='{uri}' alt='{html.escape(alt, quote=True)}' style='{box}object-fit:cover;display:block'>"
 
@@ -100,7 +139,7 @@ def face_grid(rows: pd.DataFrame, *, size_px: int = 104) -> None:
             f"<div title='{html.escape(tip, quote=True)}' style='width:{size_px}px'>"
             f"{picture_html(uris.get(row['face_id']), alt=label)}"
             f"<div style='height:4px;margin-top:2px;background:{label_colour(label)}'></div>"
-            "<div style='font-size:11.5px;color:#5B6675;white-space:nowrap;overflow:hidden;text-overflow:ellipsis'>"
+            f"<div style='font-size:11.5px;{QUIET};white-space:nowrap;overflow:hidden;text-overflow:ellipsis'>"
             f"{caption}</div></div>"
         )
     st.html(f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{''.join(cells)}</div>")

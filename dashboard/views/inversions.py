@@ -29,15 +29,19 @@ def page() -> None:
     inverters = sorted(wplus["inverter_id"].unique())
     main = inverters.index(summary.main_inverter(wplus))
     columns = st.columns([4, 2, 2, 2, 1])
-    inverter_id = columns[0].selectbox("Inverter", inverters, index=main, key="inverter_id")
+    inverter_id = columns[0].selectbox("Inverter", inverters, index=main, key="inverter_id", bind="query-params")
     measure = columns[1].selectbox(
-        "Sort by", list(summary.QUALITY), format_func=lambda c: summary.QUALITY[c][0].split(",")[0], key="measure"
+        "Sort by",
+        list(summary.QUALITY),
+        format_func=lambda c: summary.QUALITY[c][0].split(",")[0],
+        key="measure",
+        bind="query-params",
     )
-    order = columns[2].selectbox("Order", ORDERS, key="order")
-    size = columns[4].selectbox("Per page", PAGE_SIZES, key="page_size")
+    order = columns[2].selectbox("Order", ORDERS, key="order", bind="query-params")
+    size = columns[4].selectbox("Per page", PAGE_SIZES, key="page_size", bind="query-params")
     table = data.with_material(wplus[wplus["inverter_id"] == inverter_id])
     choices = ["all", *sorted({str(m) for m in table["method"].dropna()})]
-    method = columns[3].selectbox("Method", choices, key="method")
+    method = columns[3].selectbox("Method", choices, key="method", bind="query-params")
     if method != "all":
         table = table[table["method"] == method]
     _summary(table, measure)
@@ -69,9 +73,10 @@ def _summary(table: pd.DataFrame, measure: str) -> None:
             icon=":material/flag:",
         )
     with st.expander("How good are they all?", expanded=False):
-        widgets.show(figures.quality_histogram(table, measure), "inversion_histogram")
-        st.dataframe(summary.quality_summary(table).drop(columns="inverter_id"), hide_index=True)
-        st.dataframe(summary.reasons(table).rename(columns={"n": "faces"}), hide_index=True)
+        alt = f"Histogram of {summary.QUALITY[measure][0]} by label"
+        widgets.show(figures.quality_histogram(table, measure), "inversion_histogram", alt=alt)
+        widgets.table(summary.quality_summary(table).drop(columns="inverter_id"), "inversion_quality")
+        widgets.table(summary.reasons(table).rename(columns={"n": "faces"}), "inversion_outcomes")
     st.caption(
         widgets.plain(
             "Left to right: aligned face, the full generator's image of the stored code, absolute difference × "
@@ -87,7 +92,11 @@ def _page_of_cards(ranked: pd.DataFrame, inverter_id: str, size: int) -> None:
         st.info("No inversion of this kind.", icon=":material/info:")
         return
     left, right = st.columns([1, 5], vertical_alignment="bottom")
-    number = int(left.number_input("Page", min_value=1, max_value=n_pages, value=1, key=f"page_of_{n_pages}"))
+    number = int(
+        left.number_input(
+            "Page", min_value=1, max_value=n_pages, value=1, key=f"page_of_{n_pages}", bind="query-params"
+        )
+    )
     first = (number - 1) * size
     rows = ranked.iloc[first : first + size]
     right.caption(f"Faces {first + 1:,} to {first + len(rows):,} of {len(ranked):,}, page {number:,} of {n_pages:,}.")
@@ -122,17 +131,17 @@ def card_html(row: dict[Any, Any], original: bytes | None, reconstruction: bytes
     status = ""
     if row["status"] != "ok":
         why = html.escape(f"{row['status']}: {row['reason'] or '—'}")
-        status = f"<div style='color:#8A4B00'>{why}</div>"
+        status = f"<div style='color:#B26A00'>{why}</div>"
     tag = (
         f"<span style='background:{label_colour(label)};color:#fff;border-radius:9px;padding:1px 8px;font-size:12px'>"
         f"{html.escape(label)}</span>"
     )
     return (
-        "<div style='border:1px solid #E3E7EC;border-radius:8px;padding:12px;font-size:13px;overflow-wrap:anywhere'>"
+        "<div style='border:1px solid #8C97A555;border-radius:8px;padding:12px;font-size:13px;overflow-wrap:anywhere'>"
         f"<div style='display:grid;grid-template-columns:repeat(3,1fr);gap:6px'>{''.join(pictures)}</div>"
         f"<div style='margin-top:8px'>{tag} {numbers}</div>"
-        f"<div style='color:#5B6675'>{html.escape(where)}</div>"
-        f"<div style='color:#5B6675;font-size:12px'>face {html.escape(str(row['face_id']))}</div>{status}</div>"
+        f"<div style='{widgets.QUIET}'>{html.escape(where)}</div>"
+        f"<div style='{widgets.QUIET};font-size:12px'>face {html.escape(str(row['face_id']))}</div>{status}</div>"
     )
 
 

@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, figures, widgets
-from pipeline.judged import own_answers
 from pipeline.report import blocks, notes, scores, summary
 from pipeline.report.palette import measure_name, metric_name, model_name
 
@@ -68,14 +67,14 @@ def _material() -> None:
         st.markdown("**Videos by label, method and compression**")
         names = {"n_videos": "videos", "n_ok": "usable", "n_groups": "groups", "dataset": "data set"}
         config = {"minutes": st.column_config.NumberColumn(format="%.1f")}
-        st.dataframe(summary.material(videos).rename(columns=names), hide_index=True, column_config=config)
+        widgets.table(summary.material(videos).rename(columns=names), "material", config=config)
     with right:
         st.markdown("**Files by outcome**")
-        st.dataframe(summary.reasons(videos).rename(columns={"n": "files"}), hide_index=True)
+        widgets.table(summary.reasons(videos).rename(columns={"n": "files"}), "files_by_outcome")
         lost = videos[videos["status"] != "ok"]
         if not lost.empty:
             with st.expander(f"The {len(lost):,} files that gave nothing"):
-                st.dataframe(lost[["rel_path", "status", "reason"]], hide_index=True)
+                widgets.table(lost[["rel_path", "status", "reason"]], "files_that_gave_nothing")
 
 
 def _faces() -> None:
@@ -85,16 +84,18 @@ def _faces() -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("**Coverage: sampled frames with a usable face**")
-        by = st.segmented_control("Coverage by", ["label", "method"], default="label", key="coverage_by") or "label"
+        by = st.segmented_control(
+            "Coverage by", ["label", "method"], default="label", key="coverage_by", required=True, bind="query-params"
+        )
         table = summary.coverage_by(faces, by).rename(
             columns={"n_frames": "frames", "n_ok": "with a face", "share": "coverage"}
         )
         table["coverage"] *= 100
         config = {"coverage": st.column_config.ProgressColumn(format="%.1f %%", min_value=0.0, max_value=100.0)}
-        st.dataframe(table, hide_index=True, column_config=config)
+        widgets.table(table, "coverage", config=config)
     with right:
         st.markdown("**Face rows by outcome**")
-        st.dataframe(summary.reasons(faces).rename(columns={"n": "rows"}), hide_index=True)
+        widgets.table(summary.reasons(faces).rename(columns={"n": "rows"}), "faces_by_outcome")
 
 
 def _quality() -> None:
@@ -111,7 +112,11 @@ def _quality() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         labelled = data.with_material(wplus[wplus["inverter_id"] == summary.main_inverter(wplus)])
-        widgets.show(figures.quality_histogram(labelled, "lpips"), "quality_histogram")
+        widgets.show(
+            figures.quality_histogram(labelled, "lpips"),
+            "quality_histogram",
+            alt="Histogram of perceptual distance by label",
+        )
     with right:
         table = summary.quality_summary(wplus)
         table["measure"] += table["unit"].map(lambda u: f" ({u})" if u else "")
@@ -120,8 +125,8 @@ def _quality() -> None:
             st.caption(widgets.plain(f"Inverter {table['inverter_id'].iloc[0]}"))
             table = table.drop(columns="inverter_id")
         numbers = {c: st.column_config.NumberColumn(format="%.3g") for c in ("median", "good", "poor", "worst")}
-        st.dataframe(table, hide_index=True, column_config=numbers)
-        st.dataframe(summary.reasons(wplus).rename(columns={"n": "codes"}), hide_index=True)
+        widgets.table(table, "quality", config=numbers)
+        widgets.table(summary.reasons(wplus).rename(columns={"n": "codes"}), "codes_by_outcome")
 
 
 def _classifiers() -> None:
@@ -138,7 +143,9 @@ def _classifiers() -> None:
         st.info(widgets.plain(f"No classifier was judged: {reason}."), icon=":material/info:")
         return
     levels = [level for level, _ in pairs]
-    level = st.segmented_control("Judged per", levels, default=levels[0], key="level") or levels[0]
+    level = st.segmented_control(
+        "Judged per", levels, default=levels[0], key="level", required=True, bind="query-params"
+    )
     split = dict(pairs)[level]
     names = scores.metric_order(metrics)
     table = scores.metric_table(metrics, level=level, split=split, names=names)
@@ -146,48 +153,29 @@ def _classifiers() -> None:
     shown = shown.assign(**{n: table[n].map(scores.format_interval) for n in names})
     columns = ["space", "model", *names[:N_TABLE_METRICS], "n_groups", "n_items"]
     shown = shown[columns].rename(columns={n: metric_name(n) for n in names})
-    st.dataframe(shown.rename(columns={"n_groups": "groups", "n_items": f"{level}s"}), hide_index=True)
+    widgets.table(
+        shown.rename(columns={"n_groups": "groups", "n_items": f"{level}s"}),
+        "scores",
+        raw=metrics[metrics["level"].eq(level) & metrics["split"].eq(split)],
+    )
     st.caption(
         f"Value [95 % group-bootstrap interval], split {widgets.plain(split)}; every item judged by a model that "
         f"never saw its source group. {scores.BASELINE_NOTE}"
     )
     if why := sorted({r for r in table["reason"] if r}):
         st.caption(widgets.plain(f"Remarks: {'; '.join(why)}."))
-    left, right = st.columns(2, gap="large")
-    with left:
-        _forest(metrics, table, names, level, split)
-    with right:
-        _one_model(table, level, split)
+    _forest(metrics, table, names, level, split)
 
 
 def _forest(metrics: pd.DataFrame, table: pd.DataFrame, names: list[str], level: str, split: str) -> None:
     if not names:
         return
-    metric = st.selectbox("Metric", names, format_func=metric_name, key="forest_metric")
+    metric = st.selectbox("Metric", names, format_func=metric_name, key="forest_metric", bind="query-params")
     baseline = scores.baseline_value(metrics, level=level, split=split, metric=metric)
-    widgets.show(figures.forest(table, metric, baseline=baseline), "forest")
-
-
-def _one_model(table: pd.DataFrame, level: str, split: str) -> None:
-    rows = [r for r in table.to_dict("records") if r["space"] != "baseline"]
-    models = {f"{r['space']} · {model_name(r['model'])}": (r["space"], r["model"]) for r in rows}
-    predictions = widgets.need("predictions")
-    if predictions is None or not models:
-        return
-    space, model = models[st.selectbox("Model", list(models), key="one_model")]
-    judged = scores.select(predictions, level=level, space=space, model=model, split=split)
-    if judged.empty:
-        st.info("No labelled predictions of this model at this level.", icon=":material/info:")
-        return
-    label, p_fake = judged["label"].to_numpy(dtype="int64"), judged["p_fake"].to_numpy(dtype="float64")
-    left, right = st.columns(2)
-    with left:
-        widgets.show(figures.confusion(scores.confusion(label, p_fake)), "confusion")
-    with right:
-        widgets.show(figures.roc(scores.roc(label, own_answers(judged))), "roc")
-    n_uncertain = int(judged["uncertain"].sum())
-    st.caption(
-        f"Verdict at P(fake) = 0.5. {n_uncertain:,} of {len(judged):,} {level}s lie in the band without a verdict."
+    widgets.show(
+        figures.forest(table, metric, baseline=baseline),
+        "forest",
+        alt=f"{metric_name(metric)} of each model with its interval",
     )
 
 
@@ -195,15 +183,10 @@ def _importance() -> None:
     importance = widgets.need("importance")
     if importance is None:
         return
-    pairs = sorted(set(zip(importance["space"], importance["method"], strict=True)))
-    measures = {f"{space} · {measure_name(method)}": (space, method) for space, method in pairs}
-    name = st.selectbox("Measure", list(measures), key="measure") if len(measures) > 1 else next(iter(measures))
-    space, method = measures[name]
-    part = importance[importance["space"].eq(space) & importance["method"].eq(method)]
-    widgets.show(figures.importance(part), "importance")
-    tell = ", ".join(map(str, summary.telling_channels(part))) or "none"
+    for (space, method), part in importance.groupby(["space", "method"], sort=True):
+        tell = ", ".join(map(str, summary.telling_channels(part))) or "none"
+        st.markdown(f"- {widgets.plain(f'{space} · {measure_name(str(method))}')}: **{tell}**")
     st.caption(
-        "How well the label is told from one W+ channel alone: mean and 95 % interval; orange, the same with labels "
-        "shuffled between videos; dotted, chance. A channel whose interval reaches either is not shown to tell "
-        f"anything; of many channels, one may clear both by luck. Above both, with the whole interval: {tell}."
+        "Channels shown to tell real from fake: their whole interval lies above chance and above the same measure with "
+        "labels shuffled between videos. Of many channels, one may clear both by luck. More on the page Channels."
     )

@@ -20,7 +20,7 @@ def show() -> None:
     with st.expander("Reconstruction study: every projector on the same faces"):
         table = widgets.need("study")
         if table is not None:
-            st.dataframe(study_section.study_table(table), hide_index=True)
+            widgets.table(study_section.study_table(table), "study", raw=table)
             st.caption(widgets.plain(study_section.study_note(table)))
             _sheet()
     with st.expander("Quality against effort"):
@@ -30,9 +30,13 @@ def show() -> None:
         elif effort is not None:
             left, right = st.columns(2, gap="large")
             with left:
-                widgets.show(figures.effort(effort, "step"), "effort_steps")
+                widgets.show(figures.effort(effort, "step"), "effort_steps", alt="Perceptual distance against steps")
             with right:
-                widgets.show(figures.effort(effort, "seconds_per_face"), "effort_seconds")
+                widgets.show(
+                    figures.effort(effort, "seconds_per_face"),
+                    "effort_seconds",
+                    alt="Perceptual distance against seconds",
+                )
             st.caption(widgets.plain(study_section.effort_caption()))
 
 
@@ -48,7 +52,7 @@ def _sheet() -> None:
         cells.append(f"<span>{html.escape(name)}</span>")
         cells += [widgets.picture_html(_uri(rgb), alt=name) for rgb in pictures]
     grid = f"display:grid;grid-template-columns:92px repeat({max(1, len(faces))},minmax(0,{_PICTURE_PX}px));gap:3px 4px"
-    st.html(f"<div style='{grid};align-items:center;font-size:12.5px;color:#5B6675'>{''.join(cells)}</div>")
+    st.html(f"<div style='{grid};align-items:center;font-size:12.5px;{widgets.QUIET}'>{''.join(cells)}</div>")
 
 
 def _uri(rgb: np.ndarray | None) -> str | None:
