@@ -68,7 +68,8 @@ def labels_csv(rows: pd.DataFrame, tags: pd.DataFrame, *, by: str) -> LabelFile:
     ----------
     rows : faces with ``face_id, label, rel_path, source_group`` and, where known, method, compression, identity.
     tags : the table ``tags``; the latest label tag of a face stands over the material's label.
-    by : ``video`` lists source files by their path below ``data.root``; ``face`` lists ``images/<face_id>.png``, as `crops_zip` packs them.
+    by : ``video`` lists source files by their path below ``data.root``; ``face`` lists ``images/<face_id>.png``, as
+        `crops_zip` packs them.
     """
     table = rows.copy()
     relabelled = _latest_labels(tags)

@@ -94,10 +94,10 @@ function rgbOf(text, otherwise) {  // '#rrggbb' or 'rgb(r, g, b)' of a theme's c
   return found && found.length >= 3 ? found.slice(0, 3).map(Number) : otherwise;
 }
 
-// Deep hues vanish on a dark page: there they are mixed with white.
-function readable(hex, dark) {
-  const c = rgb(hex), light = (0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2]) / 255;
-  if (!dark || light > 0.42) return c;
+// On a dark page the palette's colours have counterparts; of a scale, deep hues are mixed with white.
+function readable(hex, dark, counterparts) {
+  const c = rgb((dark && counterparts[hex]) || hex), light = (0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2]) / 255;
+  if (!dark || counterparts[hex] || light > 0.42) return c;
   const share = 0.42 - light + 0.12;
   return c.map((v) => Math.round(v + (255 - v) * share));
 }
@@ -219,7 +219,7 @@ class PointMap {
       this.data = unpack(component.data);
       const head = this.data.head;
       if (!before || before.head.view !== head.view) this.view = startView(head);
-      if (!before || before.head.version !== head.version) {
+      if (!before || before.head.version !== head.version || before.head.faces !== head.faces) {
         this.cards.clear();
         this.hover(-1);
       }
@@ -228,7 +228,8 @@ class PointMap {
         `Map of ${head.n} faces coloured by ${head.title}. Arrow keys ${head.dims === 2 ? "move" : "turn"} it, plus and minus zoom, Enter chooses the face at the cross, 0 shows the whole map.`);
       this.line = null;
     }
-    this.colours = this.data.head.palette.map(([hex]) => readable(hex, this.dark));
+    const head = this.data.head;
+    this.colours = head.palette.map(([hex]) => readable(hex, this.dark, head.on_dark || {}));
     this.fillLegend();
     this.upload(true);
     this.redraw();

@@ -59,9 +59,8 @@ def table(points: MapPoints) -> None:
         "membership": st.column_config.NumberColumn("median membership", format="%.2f"),
         "cluster": st.column_config.NumberColumn(help="-1 is noise"),
     }
-    st.dataframe(
-        rows.assign(share_fake=rows["share_fake"] * 100).rename(columns=names), hide_index=True, column_config=config
-    )
+    shown = rows.assign(share_fake=rows["share_fake"] * 100).rename(columns=names)
+    widgets.table(shown, "all_clusters", raw=rows, config=config)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import choosing, colouring, data, filters, map_points, point_map, widgets
+from dashboard import choosing, colouring, data, filters, map_points, point_map, privacy, theme, widgets
 from dashboard.map_points import MapPoints, Wanted
 from dashboard.views import clustering, finding, selection
 from pipeline.report import summary
@@ -55,7 +55,7 @@ def _controls() -> Wanted | None:
     columns = st.columns(3)
     # A flat map first where there is one: a lasso takes what it shows, in space also what stands behind.
     start = next((i for i, m in enumerate(maps) if not SPATIAL.search(m)), 0)
-    map_id = columns[0].selectbox("Map", maps, index=start, key="map_id")
+    map_id = columns[0].selectbox("Map", maps, index=start, key="map_id", bind="query-params")
     clusterings = widgets.attempt(lambda: data.ids("clusters", "clustering_id")) or []
     space = summary.space_of(map_id)
     same = next((i for i, c in enumerate(clusterings) if summary.space_of(c) == space), 0)
@@ -76,7 +76,9 @@ def _map(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     options = colouring.colourable(points.frame)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     start = options.index("cluster") if "cluster" in options else 0
-    column = left.selectbox("Colour by", options, index=start, format_func=colouring.column_name, key="colour")
+    column = left.selectbox(
+        "Colour by", options, index=start, format_func=colouring.column_name, key="colour", bind="query-params"
+    )
     right.segmented_control(
         "A new selection", list(choosing.MODES), default="replace", format_func=choosing.MODES.__getitem__, key="mode"
     )
@@ -86,7 +88,7 @@ def _map(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     marked = points.find(picked.faces) if picked is not None else None
     flags = point_map.flags(len(points.frame), outside=None if inside is None else ~inside, marked=marked)
     header = {"version": points.version, "view": points.view, "column": column, "title": title}
-    header["file"] = f"{points.wanted.map_id}-{column}"
+    header |= {"file": f"{points.wanted.map_id}-{column}", "on_dark": theme.ON_DARK, "faces": privacy.mode()}
     point_map.point_map(point_map.pack(points.xyz, look, flags, header), on_event=_note)
     _card(points)
     n = len(points.frame)

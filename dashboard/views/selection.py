@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import choosing, exports, tags, widgets
+from dashboard import choosing, exports, privacy, tags, widgets
 from dashboard.colouring import NUMBERS, column_name
 from dashboard.map_points import MapPoints
 from dashboard.profile import Sizes, profile, sizes
@@ -192,6 +192,9 @@ def _export(points: MapPoints, rows: NDArray[np.int64]) -> None:
         f"{blocks.plural(labels.n_files, 'source file')}, labels and exclusions of tags folded in; goes beside the "
         f"files of a `crops` or `folder` data set. {labels.remarks()}"
     )
+    if privacy.mode() != "shown":
+        columns[3].caption("Face crops can be taken away while faces are shown (the switch in the sidebar).")
+        return
     if len(frame) > exports.MAX_PICTURES:
         columns[3].caption(f"A data set of face crops holds at most {exports.MAX_PICTURES:,} faces; select fewer.")
         return
