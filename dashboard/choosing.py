@@ -102,7 +102,7 @@ def find(points: pd.DataFrame, text: str) -> NDArray[np.bool_]:
     Each distinct value is looked at once: 130,000 faces come from a few thousand files.
     """
     wanted = text.strip().lower()
-    out = points["face_id"].str.lower().str.startswith(wanted).to_numpy(dtype=bool)
+    out = points["face_id"].str.lower().str.startswith(wanted).to_numpy(dtype=bool, copy=True)
     for column, test in (("video_id", "startswith"), ("rel_path", "contains")):
         values = points[column].cat if isinstance(points[column].dtype, pd.CategoricalDtype) else None
         if values is None or not len(values.categories):

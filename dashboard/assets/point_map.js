@@ -146,7 +146,7 @@ class PointMap {
     const find = (name) => this.root.querySelector(name);
     [this.bar, this.plane, this.legend, this.card] = [".bar", ".plane", ".legend", ".card"].map(find);
     [this.canvas, this.top] = ["canvas.points", "canvas.top"].map(find);
-    this.gl = this.canvas.getContext("webgl2", { antialias: false, preserveDrawingBuffer: true });
+    this.gl = this.canvas.getContext("webgl2", { alpha: false, antialias: false, preserveDrawingBuffer: true });
     this.mode = "move";
     this.cards = new Map();
     this.tools();
