@@ -1,11 +1,16 @@
-"""Faces like one face: exact nearest neighbours among stored vectors, read in pieces. Nothing here draws.
+"""Faces like one face: exact nearest neighbours among stored vectors. Nothing here draws.
 
-No index is built or kept: one pass over the table finds the answer (docs/decisions.md has the time at 130,000 x 1,280).
+Parquet takes seconds to unpack, so a space's vectors are laid out once as a plain file under ``work/neighbours``, as
+large as they are in memory, and mapped: a search is one product with every vector, and the pages it touches are the
+system's to keep or drop (docs/decisions.md has the times).
 """
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +25,26 @@ from pipeline.errors import UserError
 from pipeline.predict.neighbours import metric_of
 
 _BATCH_ROWS = 4096
-Piece = tuple[NDArray[np.str_], NDArray[np.float32]]
+_SPARE = 4  # times as many candidates as wanted are measured anew, without the rounding of the quick pass
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """A space's vectors. Shared between sessions: read-only.
+
+    Attributes
+    ----------
+    ids : text [n].
+    matrix : float32 [n, d], mapped from a file.
+    squares : float64 [n], squared lengths.
+    mean : float32 [d].
+    """
+
+    ids: NDArray[np.str_]
+    matrix: Float32
+    squares: NDArray[np.float64]
+    mean: Float32
 
 
 def like(face: str, base: str, *, k: int) -> tuple[list[str], NDArray[np.float64]]:
@@ -34,72 +58,103 @@ def like(face: str, base: str, *, k: int) -> tuple[list[str], NDArray[np.float64
     UserError
         The space's table cannot be read, or does not hold the face; one sentence.
     """
-    path = data.project().table(spaces.SOURCES[base][0])
-    files = data.signature(path)
-    return _like(str(path), files, face, base, k)
-
-
-@st.cache_data(max_entries=32, show_spinner="Comparing with every face ...")
-def _like(path: str, files: data.Signature, face: str, base: str, k: int) -> tuple[list[str], NDArray[np.float64]]:
-    by_length = metric_of([base]) == "euclidean"
-    query = next((v[0] for _, v in _pieces(Path(path), base, only=face)), None)
-    if query is None:
+    project = data.project()
+    path = project.table(spaces.SOURCES[base][0])
+    vectors = _load(str(path), data.signature(path), base, str(project.root / "work" / "neighbours"))
+    rows = np.flatnonzero(vectors.ids == face)
+    if not len(rows):
         raise UserError(f"face '{face}' has no vector in the space '{base}'")
-    centre = np.zeros_like(query) if by_length else _mean(path, files, base)
-    query = query - centre
-    nearest_ids, nearest = np.empty(0, dtype=object), np.empty(0)
-    for ids, vectors in _pieces(Path(path), base):
-        if vectors.shape[1] != len(query):
-            raise UserError(f"vectors of different lengths in one table ({path}): run `dvc repro`")
-        distance = _distance(vectors, query, centre, by_length=by_length)
-        distance[ids == face] = np.inf
-        distance[~np.isfinite(distance)] = np.inf
-        nearest_ids, nearest = np.append(nearest_ids, ids), np.append(nearest, distance)
-        best = np.argsort(nearest, kind="stable")[:k]
-        nearest_ids, nearest = nearest_ids[best], nearest[best]
-    found = np.isfinite(nearest)
-    return nearest_ids[found].tolist(), nearest[found]
+    by_length = metric_of([base]) == "euclidean"
+    return nearest(vectors, int(rows[0]), k=k, by_length=by_length)
 
 
-def _distance(
-    vectors: NDArray[np.float32], query: NDArray[np.float32], centre: NDArray[np.float32], *, by_length: bool
-) -> NDArray[np.float64]:
-    """Distance of vectors [n, d] to one [d] that is already centred: Euclidean, or 1 - cosine."""
+def nearest(vectors: Vectors, row: int, *, k: int, by_length: bool) -> tuple[list[str], NDArray[np.float64]]:
+    """Ids of the ``k`` rows nearest to one, without it, and their distances: Euclidean, or 1 - cosine from the mean."""
+    centre = np.zeros_like(vectors.mean) if by_length else vectors.mean
+    query = vectors.matrix[row] - centre
+    pair = np.stack([query, centre], axis=1)  # [d, 2]: one pass gives both products
+    products = np.concatenate(
+        [vectors.matrix[s : s + _BATCH_ROWS] @ pair for s in range(0, len(vectors.ids), _BATCH_ROWS)]
+    ).astype(np.float64)
+    squares = vectors.squares - 2 * products[:, 1] + float(centre @ centre)  # of what is seen from the centre
+    along = products[:, 0] - float(centre @ query)
     if by_length:
-        return np.sqrt(((vectors - query) ** 2).sum(axis=1, dtype=np.float64))
-    # (x - c) q / |x - c| without a copy of x: the products are what costs.
-    products = (vectors @ query - centre @ query).astype(np.float64)
-    squares = np.einsum("nd,nd->n", vectors, vectors) - 2 * (vectors @ centre) + centre @ centre
-    lengths = np.sqrt(np.maximum(squares, 0).astype(np.float64)) * float(np.linalg.norm(query))
-    return 1 - np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+        distance = squares - 2 * along  # + |query|^2, the same for all
+    else:
+        distance = -np.divide(along, np.sqrt(np.maximum(squares, 0)), out=np.zeros_like(along), where=squares > 0)
+    distance[row] = np.inf
+    few = min(_SPARE * k, len(distance))
+    candidates = np.argpartition(distance, few - 1)[:few]
+    candidates = candidates[(candidates != row) & np.isfinite(distance[candidates])]
+    seen = vectors.matrix[candidates].astype(np.float64) - centre
+    if by_length:
+        exact = np.linalg.norm(seen - query, axis=1)
+    else:
+        lengths = np.linalg.norm(seen, axis=1) * np.linalg.norm(query)
+        exact = 1 - np.divide(seen @ query, lengths, out=np.zeros(len(seen)), where=lengths > 0)
+    order = np.lexsort((candidates, exact))[:k]
+    return [str(i) for i in vectors.ids[candidates[order]]], exact[order]
 
 
-@st.cache_data(max_entries=4, show_spinner="Reading the vectors ...")
-def _mean(path: str, files: data.Signature, base: str) -> NDArray[np.float32]:
-    total, n = None, 0
-    for _, vectors in _pieces(Path(path), base):
-        part = vectors.sum(axis=0, dtype=np.float64)
-        total, n = part if total is None else total + part, n + len(vectors)
-    assert total is not None  # the query was found in the same table
-    return (total / n).astype(np.float32)
-
-
-def _pieces(path: Path, base: str, *, only: str | None = None) -> Iterator[Piece]:
-    """Ids [n] and vectors float32 [n, d] of a stored space, or those of one face."""
-    name, column, maker = spaces.SOURCES[base]
-    where = pc.is_valid(pc.field(column))
-    if only is not None:
-        where &= pc.field("face_id") == only
+@st.cache_resource(max_entries=2, show_spinner="Laying out the vectors, once for each space ...")
+def _load(path: str, files: data.Signature, base: str, folder: str) -> Vectors:
+    name = hashlib.sha256(repr((path, files, base)).encode()).hexdigest()[:16]
+    raw, facts = (Path(folder) / f"{base}-{name}.{end}" for end in ("f32", "npz"))
     try:
-        for batch in tables.read_batches(
-            path, name, columns=["face_id", maker, column], where=where, batch_rows=_BATCH_ROWS
-        ):
-            mine = [m for m in pc.unique(batch.column(maker)).to_pylist() if spaces.is_made_for(m, base)]
-            if len(mine) < len(pc.unique(batch.column(maker))):
-                batch = batch.filter(pc.is_in(batch.column(maker), pa.array(mine, pa.string())))
+        if not (raw.is_file() and facts.is_file()):
+            _lay_out(Path(path), base, raw, facts)
+        with np.load(facts, allow_pickle=False) as stored:
+            ids, squares, mean = stored["ids"], stored["squares"], stored["mean"]
+        matrix = np.memmap(raw, dtype=np.float32, mode="r", shape=(len(ids), len(mean)))
+    except OSError as error:
+        raise UserError(f"vectors cannot be laid out in {folder}: {error.strerror or error}") from error
+    return Vectors(ids, matrix, squares, mean)
+
+
+def _lay_out(path: Path, base: str, raw: Path, facts: Path) -> None:
+    """Write the vectors and what is known of them, each under a temporary name first; drop those of an older table."""
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    temporary = raw.with_name(f".{raw.name}.{uuid.uuid4().hex}.tmp")
+    ids: list[NDArray[np.str_]] = []
+    squares: list[NDArray[np.float64]] = []
+    total: NDArray[np.float64] | None = None
+    try:
+        with temporary.open("wb") as out:
+            for part, vectors in _pieces(path, base):
+                if total is not None and vectors.shape[1] != len(total):
+                    raise UserError(f"vectors of different lengths in one table ({path}): run `dvc repro`")
+                out.write(np.ascontiguousarray(vectors).data)
+                ids.append(part)
+                squares.append(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+                total = (0 if total is None else total) + vectors.sum(axis=0, dtype=np.float64)
+        if total is None:
+            raise UserError(f"table '{path.name}' has no vectors of the space '{base}'")
+        every = np.concatenate(ids)
+        if len(np.unique(every)) < len(every):
+            raise UserError(f"table '{path.name}' holds several vectors of one face in the space '{base}'")
+        for old in raw.parent.glob(f"{base}-*"):
+            old.unlink(missing_ok=True)
+        temporary.rename(raw)
+        mean = (total / len(every)).astype(np.float32)
+        np.savez(facts, ids=every, squares=np.concatenate(squares), mean=mean)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pieces(path: Path, base: str) -> Iterator[tuple[NDArray[np.str_], Float32]]:
+    """Ids [n] and vectors float32 [n, d] of a stored space, finite ones alone."""
+    name, column, maker = spaces.SOURCES[base]
+    try:
+        for batch in tables.read_batches(path, name, columns=["face_id", maker, column], batch_rows=_BATCH_ROWS):
+            makers = pc.unique(batch.column(maker)).to_pylist()
+            mine = pa.array([m for m in makers if spaces.is_made_for(m, base)], pa.string())
+            wanted = pc.and_(pc.is_in(batch.column(maker), mine), pc.is_valid(batch.column(column)))
+            if not pc.all(wanted).as_py():
+                batch = batch.filter(wanted)
             if batch.num_rows:
                 flat = batch.column(column).flatten().to_numpy(zero_copy_only=False)
-                ids = batch.column("face_id").to_numpy(zero_copy_only=False)
-                yield ids, np.asarray(flat, dtype=np.float32).reshape(len(ids), -1)
+                vectors = np.asarray(flat, dtype=np.float32).reshape(batch.num_rows, -1)
+                finite = np.isfinite(vectors).all(axis=1)
+                yield np.array(batch.column("face_id").to_pylist(), dtype=str)[finite], vectors[finite]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"vectors of the space '{base}' cannot be read from {path}: {str(error)[:200]}") from error
