@@ -57,6 +57,7 @@ BENCHMARKS = {
     "calibration": "calibration",
     "channels": "channels",
     "coverage": "coverage",
+    "dashboard": "dashboard",
     "head": "head",
     "invert": "invert",
     "learning": "learning",
