@@ -14,9 +14,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from pipeline.errors import UserError
 
@@ -52,8 +54,20 @@ def wait_for(port: int, *, seconds: float) -> None:
 class Browser:
     """One window."""
 
-    def __init__(self, session: str) -> None:
+    def __init__(self, session: str, process: psutil.Process | None = None) -> None:
         self._session = session
+        self._process = process
+
+    def cpu_s(self) -> float:
+        """Processor time that the browser has used, seconds: what counts on a machine that does other work as well."""
+        if self._process is None:
+            return 0.0
+        total = 0.0
+        for process in self._process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
 
     def command(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send a command of the protocol and give back its value; BrowserError where it fails."""
@@ -99,13 +113,17 @@ class Browser:
         raise TimeoutError(f"after {seconds:.0f} s the page still does not fulfil: {script[:200]}")
 
     def drag(self, points: Sequence[tuple[float, float]]) -> None:
-        """Press at the first place (pixels of the page), move over the others, let go at the last."""
+        """Press at the first place (pixels of the page) and move over the others; `release` lets go."""
         steps: list[dict[str, Any]] = []
         for index, (x, y) in enumerate(points):
             steps.append({"type": "pointerMove", "duration": 0, "x": round(x), "y": round(y), "origin": "viewport"})
             if index == 0:
                 steps.append({"type": "pointerDown", "button": 0})
-        self._act([*steps, {"type": "pointerUp", "button": 0}])
+        self._act(steps)
+
+    def release(self) -> None:
+        """Let go."""
+        self._act([{"type": "pointerUp", "button": 0}])
 
     def point(self, x: float, y: float) -> None:
         """Move the pointer there, by two steps."""
@@ -140,7 +158,8 @@ def browser(*, width: int = 1440, height: int = 1000) -> Iterator[Browser]:
         options = {"args": [*_FLAGS, f"--window-size={width},{height}"]}
         started = Browser(f"http://127.0.0.1:{port}/session")
         wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
-        window = Browser(f"http://127.0.0.1:{port}/session/{started.command('POST', '', wanted)['sessionId']}")
+        session = f"http://127.0.0.1:{port}/session/{started.command('POST', '', wanted)['sessionId']}"
+        window = Browser(session, psutil.Process(process.pid))
         try:
             window.size(width, height)
             yield window

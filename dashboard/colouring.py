@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.report.palette import CATEGORIES as HUES
 from pipeline.report.palette import NOISE, SYMBOLS, UNKNOWN, category_style, label_colour
 
-MAX_LEGEND = 24  # categories beyond the most frequent ones share one grey entry
+# Values beyond the most frequent ones share one grey entry: as many as hues and symbols tell apart, and more clusters,
+# which may share a look, for they lie apart.
+MAX_LEGEND, MAX_CLUSTERS = len(HUES) * len(SYMBOLS), 200
 N_STEPS = 200  # steps of a colour scale; finer than eyes or screens tell apart
 CATEGORIES = (
     "label", "cluster", "tag", "method", "compression", "dataset", "source_group", "identity", "split", "fold",
@@ -99,12 +102,12 @@ def colouring(points: pd.DataFrame, column: str) -> Colouring:
 def _categories(values: pd.Series, column: str) -> Colouring:
     """The same value has the same colour on every map.
 
-    Values are numbered by their order among all values present, clusters by their own number. Beyond the `MAX_LEGEND`
-    most frequent values the rest share one grey entry.
+    Values are numbered by their order among all values present, clusters by their own number.
     """
     codes, distinct = pd.factorize(values, sort=True)  # missing values get -1
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-    frequent = set(np.lexsort((np.arange(len(distinct)), -counts))[:MAX_LEGEND].tolist())
+    n_most = MAX_CLUSTERS if column == "cluster" else MAX_LEGEND
+    frequent = set(np.lexsort((np.arange(len(distinct)), -counts))[:n_most].tolist())
     place = np.zeros(len(distinct) + 1, dtype=np.uint8)  # the last one is for missing values, which index as -1
     legend: list[Entry] = []
     for index in sorted(frequent):

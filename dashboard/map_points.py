@@ -75,8 +75,13 @@ def load(wanted: Wanted) -> MapPoints:
         return replace(points, warnings=(*points.warnings, f"Tags are not shown: {error}"))
     if every.empty:
         return points
-    text = points.frame["face_id"].map(tags.shown(every)).astype("category")
-    return replace(points, frame=points.frame.assign(tag=text))
+    return _tagged(points.version, data.signature(data.project().table("tags")), points, every)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _tagged(version: str, files: data.Signature, _points: MapPoints, _every: pd.DataFrame) -> MapPoints:
+    text = _points.frame["face_id"].map(tags.shown(_every)).astype("category")
+    return replace(_points, frame=_points.frame.assign(tag=text))
 
 
 # Two maps: the one that is looked at and the one before it. A resource is handed out as it is, so that a page's rerun

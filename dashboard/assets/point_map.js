@@ -5,18 +5,20 @@ const STEPS_OF_SCALE = 200;
 
 const VERTEX = `#version 300 es
 in vec3 at; in uint code; in uint flag;
-uniform mat4 matrix; uniform float size; uniform bool flat2d; uniform sampler2D palette;
+uniform mat4 matrix; uniform float size; uniform bool flat2d; uniform bool chosen; uniform sampler2D palette;
 flat out vec4 colour; flat out int symbol; flat out int marked;
 void main() {
   gl_Position = matrix * vec4(at, 1.0);
   vec4 entry = texelFetch(palette, ivec2(int(code), 0), 0);
   bool pale = (flag & ${PALE}u) != 0u;
-  marked = (flag & ${MARKED}u) != 0u ? 1 : 0;
-  colour = pale ? vec4(0.62, 0.64, 0.67, 0.22) : vec4(entry.rgb, 0.9);
+  bool picked = (flag & ${MARKED}u) != 0u;
+  // While some are chosen the others step back; a ring needs room, on small points it would be all there is to see.
+  colour = pale ? vec4(0.62, 0.64, 0.67, 0.22) : vec4(entry.rgb, chosen && !picked ? 0.3 : 0.9);
   symbol = pale ? 0 : int(entry.a * 255.0 + 0.5);
-  if (flat2d) gl_Position.z = (pale ? 0.8 : marked == 1 ? -0.8 : 0.0) * gl_Position.w;
+  if (flat2d) gl_Position.z = (pale ? 0.8 : picked ? -0.8 : 0.0) * gl_Position.w;
   if ((flag & ${HIDDEN}u) != 0u) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-  gl_PointSize = size * (marked == 1 ? 1.7 : pale ? 0.8 : 1.0) * (symbol > 0 ? 1.25 : 1.0);
+  gl_PointSize = size * (picked ? 1.5 : pale ? 0.8 : 1.0) * (symbol > 0 ? 1.25 : 1.0);
+  marked = picked && gl_PointSize > 8.0 ? 1 : 0;
 }`;
 
 const FRAGMENT = `#version 300 es
@@ -217,6 +219,7 @@ class PointMap {
       this.bytes = component.data;
       const before = this.data;
       this.data = unpack(component.data);
+      this.chosen = this.data.flag.some((f) => f & MARKED);
       const head = this.data.head;
       if (!before || before.head.view !== head.view) this.view = startView(head);
       if (!before || before.head.version !== head.version || before.head.faces !== head.faces) {
@@ -259,8 +262,13 @@ class PointMap {
     if (!this.waiting) this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.draw(); });
   }
 
+  // Lines over the map alone: while one draws a lasso or looks at faces, the points stay as they are.
+  retop() {
+    if (!this.waiting && !this.topWaiting) this.topWaiting = requestAnimationFrame(() => { this.topWaiting = 0; if (this.data && this.matrix) this.drawTop(); });
+  }
+
   draw() {
-    const gl = this.gl, ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const gl = this.gl, ratio = this.ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = this.plane.clientWidth, height = this.plane.clientHeight;
     if (!this.data || !width || !height) return;
     for (const canvas of [this.canvas, this.top]) {
@@ -276,10 +284,11 @@ class PointMap {
       gl.uniformMatrix4fv(this.where("matrix"), false, new Float32Array(this.matrix));
       gl.uniform1f(this.where("size"), this.pointSize() * ratio);
       gl.uniform1i(this.where("flat2d"), head.dims === 2 ? 1 : 0);
+      gl.uniform1i(this.where("chosen"), this.chosen ? 1 : 0);
       gl.uniform3fv(this.where("ink"), this.ink.map((v) => v / 255));
       gl.drawArrays(gl.POINTS, 0, head.n);
     }
-    this.drawTop(ratio);
+    this.drawTop();
     this.root.dataset.drawn = `${head.view}:${head.column}`;  // for whoever waits for a drawing
   }
 
@@ -288,8 +297,8 @@ class PointMap {
     return Math.min(16, base * Math.pow(this.view.zoom, 0.4));
   }
 
-  drawTop(ratio) {
-    const pen = this.top.getContext("2d"), w = this.plane.clientWidth, h = this.plane.clientHeight;
+  drawTop() {
+    const pen = this.top.getContext("2d"), ratio = this.ratio, w = this.plane.clientWidth, h = this.plane.clientHeight;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, w, h);
     pen.strokeStyle = pen.fillStyle = css(this.ink);
@@ -385,9 +394,8 @@ class PointMap {
       const [dx, dy] = [at[0] - this.drag.last[0], at[1] - this.drag.last[1]];
       if (Math.hypot(at[0] - this.drag.at[0], at[1] - this.drag.at[1]) > CLICK_PX) this.drag.moved = true;
       if (this.drag.lasso) {
-        if (Math.hypot(dx, dy) >= 2) { this.line.push(at); this.drag.last = at; }
-      } else { this.shift(dx, dy, this.drag.slide); this.drag.last = at; }
-      this.redraw();
+        if (Math.hypot(dx, dy) >= 2) { this.line.push(at); this.drag.last = at; this.retop(); }
+      } else { this.shift(dx, dy, this.drag.slide); this.drag.last = at; this.redraw(); }
     });
     const end = (e) => {
       const drag = this.drag;
@@ -398,7 +406,7 @@ class PointMap {
         const i = e.type === "pointerup" && e.button === 0 ? this.nearest(...this.place(e), PICK_PX) : -1;
         if (i >= 0) this.pick(i);
       } else if (drag.lasso) this.sendLasso();
-      this.redraw();
+      this.retop();
     };
     top.addEventListener("pointerup", end);
     top.addEventListener("pointercancel", end);
@@ -406,7 +414,7 @@ class PointMap {
     top.addEventListener("contextmenu", (e) => e.preventDefault());
     top.addEventListener("wheel", (e) => { e.preventDefault(); this.zoom(Math.exp(-e.deltaY * (e.deltaMode ? 0.05 : 0.0015)), this.place(e)); }, { passive: false });
     top.addEventListener("focus", () => { if (top.matches(":focus-visible")) { this.cross = true; this.look(); } });
-    top.addEventListener("blur", () => { this.cross = false; this.hover(-1); this.redraw(); });
+    top.addEventListener("blur", () => { this.cross = false; this.hover(-1); this.retop(); });
     top.addEventListener("keydown", (e) => this.key(e));
   }
 
@@ -423,12 +431,12 @@ class PointMap {
     else return;
     event.preventDefault();
     this.cross = true;
-    this.redraw();
+    if (moves[event.key]) this.redraw();
     this.look();
   }
 
   look() {  // what stands at the cross, once it is drawn
-    this.redraw();
+    this.retop();
     requestAnimationFrame(() => requestAnimationFrame(() => {
       if (!this.cross || !this.matrix) return;
       const at = [this.plane.clientWidth / 2, this.plane.clientHeight / 2];
@@ -485,7 +493,7 @@ class PointMap {
       if (card) this.fillCard(card);
       else window.dispatchEvent(new CustomEvent("lf-face-wanted", { detail: { index, version: this.data.head.version } }));
     }
-    this.redraw();
+    this.retop();
   }
 
   know(card) {

@@ -32,11 +32,11 @@ def test_labels_and_noise_keep_their_colours() -> None:
 
 
 def test_rare_categories_share_one_entry_and_late_ones_another_symbol() -> None:
-    groups = pd.DataFrame({"source_group": [f"g{i % 40:02d}" for i in range(60)]})  # g00 to g19 twice
+    groups = pd.DataFrame({"source_group": [f"g{i % 61:02d}" for i in range(90)]})  # g00 to g28 twice
     look = colouring.colouring(groups, "source_group")
     assert len(look.legend) == colouring.MAX_LEGEND + 1
     assert (look.legend[-1].name, look.legend[-1].count) == ("16 others", 16)
-    assert sum(e.count for e in look.legend) == 60
+    assert sum(e.count for e in look.legend) == 90
     assert SYMBOLS[look.legend[9].symbol] == "diamond"  # hues are used up
     assert look.legend[9].colour == look.legend[0].colour
 
