@@ -46,13 +46,17 @@ def _at(name: str) -> tuple[str, Signature]:
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
-def _read(path: str, files: Signature, name: str, where: tuple[str, str] | None) -> pd.DataFrame:
+def _read(
+    path: str, files: Signature, name: str, where: tuple[str, str] | None, columns: tuple[str, ...] | None
+) -> pd.DataFrame:
     expression = None if where is None else pc.field(where[0]) == where[1]
-    return load.read_light(Path(path), name, where=expression)
+    return load.read_light(Path(path), name, columns, where=expression)
 
 
-def table(name: str, *, where: tuple[str, str] | None = None) -> pd.DataFrame:
+def table(name: str, *, where: tuple[str, str] | None = None, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
     """A table without vectors and images, optionally only the rows whose column has one value.
+
+    ``columns`` names those to read instead, vectors and images among them.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def table(name: str, *, where: tuple[str, str] | None = None) -> pd.DataFrame:
         Missing, truncated, foreign or empty; the message is one sentence that says which.
     """
     path, files = _at(name)
-    frame = _read(path, files, name, where)
+    frame = _read(path, files, name, where, columns)
     if frame.empty:
         raise UserError(load.why_empty(Path(path), name))
     return frame

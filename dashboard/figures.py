@@ -91,6 +91,7 @@ def effort(table: pd.DataFrame, x: str) -> go.Figure:
             figure.add_scatter(
                 x=[*part[x], *part[x][::-1]],
                 y=[*part["ci_high"], *part["ci_low"][::-1]],
+                mode="lines",
                 fill="toself",
                 fillcolor=f"rgba{(*rgb(colour), 0.15)}",
                 line={"width": 0},
@@ -154,7 +155,7 @@ def forest(table: pd.DataFrame, metric: str, *, baseline: float | None) -> go.Fi
     return layout(figure, height=120 + 34 * max(1, len(rows)))
 
 
-def confusion(counts: np.ndarray) -> go.Figure:
+def confusion(counts: np.ndarray, *, title: str) -> go.Figure:
     """Confusion matrix ([2, 2], rows the label) with counts and shares of each label."""
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -175,30 +176,7 @@ def confusion(counts: np.ndarray) -> go.Figure:
         )
     )
     figure.update_yaxes(autorange="reversed")
-    return layout(figure, height=310, title={"text": "Confusion", "font": {"size": 14}, "x": 0})
-
-
-def roc(curve: tuple[np.ndarray, np.ndarray] | None) -> go.Figure:
-    """ROC curve; a sentence in its place where one class is missing."""
-    figure = go.Figure(
-        go.Scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dash"}, hoverinfo="skip", showlegend=False
-        )
-    )
-    if curve is None:
-        figure.add_annotation(text="one class only: no curve", x=0.5, y=0.55, showarrow=False)
-    else:
-        figure.add_scatter(
-            x=curve[0],
-            y=curve[1],
-            mode="lines",
-            line={"color": ACCENT, "width": 3},
-            showlegend=False,
-            hovertemplate="fakes found %{y:.0%}<br>reals called fake %{x:.0%}<extra></extra>",
-        )
-    figure.update_xaxes(title="share of reals called fake", range=[-0.02, 1.02])
-    figure.update_yaxes(title="share of fakes found", range=[-0.02, 1.02])
-    return layout(figure, height=310, title={"text": "ROC", "font": {"size": 14}, "x": 0})
+    return layout(figure, height=310, title={"text": title, "font": {"size": 14}, "x": 0})
 
 
 def importance(rows: pd.DataFrame) -> go.Figure:
@@ -237,3 +215,29 @@ def importance(rows: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title=title, dtick=1, range=[rows["channel"].min() - 0.6, rows["channel"].max() + 0.6])
     figure.update_yaxes(title=safe(measure_name(str(rows["method"].iloc[0]))))
     return layout(figure, height=360)
+
+
+def change_map(cells: np.ndarray, *, title: str) -> go.Figure:
+    """Where in the image a channel acts: mean absolute change [k, k] on the [-1, 1] scale, the top row first."""
+    bar = {"thickness": 12, "title": {"text": "change", "side": "right"}}
+    heat = go.Heatmap(z=cells, colorscale="Cividis", zmin=0, colorbar=bar, hovertemplate="%{z:.3f}<extra></extra>")
+    figure = layout(go.Figure(heat), height=330, title={"text": title, "font": {"size": 14}, "x": 0})
+    figure.update_xaxes(visible=False, constrain="domain")
+    return figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
+
+
+def change_per_channel(effects: pd.DataFrame, *, chosen: int) -> go.Figure:
+    """Mean change of the image per channel over the faces of ``channel_effects``; the chosen channel stands out."""
+    means = effects.groupby("channel")[["mean_change", "inner_share"]].mean()
+    figure = go.Figure(
+        go.Bar(
+            x=means.index,
+            y=means["mean_change"],
+            marker={"color": [ACCENT if c == chosen else MUTED for c in means.index]},
+            customdata=means["inner_share"],
+            hovertemplate="channel %{x}: %{y:.3f}; %{customdata:.0%} of it in the image's inner half<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="W+ channel", dtick=1)
+    figure.update_yaxes(title="mean change, [-1, 1] scale")
+    return layout(figure, height=330, title={"text": "Every channel", "font": {"size": 14}, "x": 0})

@@ -42,8 +42,8 @@ def tint(figure: go.Figure, *, dark: bool) -> go.Figure:
     """The figure with the palette's colours replaced by those for a dark background; itself where it stays light."""
     if not dark:
         return figure
-    # Trace by trace and in place of strings alone: coordinates of a large map are arrays, and are not looked through.
-    return go.Figure(_replace(figure.to_dict()))
+    # Strings alone are looked at: coordinates and colour values of a large map are arrays, and stay as they are.
+    return go.Figure(_replace(figure.to_plotly_json()))
 
 
 def _replace(value: Any) -> Any:

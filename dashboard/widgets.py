@@ -26,13 +26,18 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
+def tell(sentence: str) -> None:
+    """A sentence on what is not there and what to do."""
+    st.info(plain(sentence), icon=":material/info:")
+
+
 def attempt(read: Callable[[], T]) -> T | None:
     """What ``read`` gives; where it cannot, a sentence on the page and None."""
     try:
         return read()
     except UserError as error:
         sentence = str(error)
-        st.info(plain(sentence[:1].upper() + sentence[1:]), icon=":material/info:")
+        tell(sentence[:1].upper() + sentence[1:])
         return None
 
 
@@ -55,7 +60,7 @@ def style() -> None:
     """Less empty space around the page, and headings in proportion to tables; nothing else is restyled."""
     st.html(
         "<style>"
-        "[data-testid='stMainBlockContainer']{padding:2.2rem 2.5rem 4rem;max-width:1500px}"
+        "[data-testid='stMainBlockContainer']{padding:3.6rem 2.5rem 4rem;max-width:1500px}"
         "[data-testid='stMain'] h1{font-size:2rem;padding:0 0 .6rem}"
         "[data-testid='stMain'] h3{font-size:1.15rem}"
         "[data-testid='stMetricValue']{font-size:1.7rem;font-variant-numeric:tabular-nums}"
@@ -72,7 +77,7 @@ def warn(sentences: Sequence[str]) -> None:
 
 FIGURE_FORMAT = "save_as"  # key of the control in the sidebar
 # Grey that reads on white and on black alike, for text inside HTML; a theme's own colours are not known there.
-QUIET = "color:#7C8797"
+QUIET = "color:#6F7A88"
 
 
 def figure_format() -> None:

@@ -609,6 +609,9 @@ CHANNEL_EFFECTS = Table(
         Column("mean_change", _F64, "mean absolute change on the [-1, 1] scale, by +-1 standard deviation of W", low=0),
         Column("inner_share", _F64, "share of the change that lies in the image's inner half", low=0, high=1),
         Column("change_map", _VECTOR, "mean absolute change per cell, row after row of a square"),
+        Column(
+            "strip", pa.binary(), "three pictures side by side, JPEG: moved down, as it is, moved up", nullable=True
+        ),
     ),
 )
 

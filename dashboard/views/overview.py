@@ -135,12 +135,7 @@ def _classifiers() -> None:
         return
     pairs = scores.judged(metrics)
     if not pairs:
-        reason = (
-            data.metadata("metrics").get("reason")
-            or "; ".join(sorted(set(metrics["reason"].dropna())))
-            or "no reason recorded"
-        )
-        st.info(widgets.plain(f"No classifier was judged: {reason}."), icon=":material/info:")
+        widgets.tell(f"No classifier was judged: {scores.why_unjudged(metrics, data.metadata('metrics'))}.")
         return
     levels = [level for level, _ in pairs]
     level = st.segmented_control(
@@ -162,8 +157,8 @@ def _classifiers() -> None:
         f"Value [95 % group-bootstrap interval], split {widgets.plain(split)}; every item judged by a model that "
         f"never saw its source group. {scores.BASELINE_NOTE}"
     )
-    if why := sorted({r for r in table["reason"] if r}):
-        st.caption(widgets.plain(f"Remarks: {'; '.join(why)}."))
+    if remarks := scores.remarks(table["reason"]):
+        st.caption(widgets.plain(remarks))
     _forest(metrics, table, names, level, split)
 
 

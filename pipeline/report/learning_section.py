@@ -34,11 +34,16 @@ def learning_section(data: ReportInput, figs: Mapping[str, bytes]) -> Section:
     out: list[Block] = [
         blocks.figure(figs.get("learning"), "learning curves", caption, reason="the table holds no frames."),
         blocks.heading("Would more material help?"),
-        blocks.bullets([verdict(part) for _, part in _curves(learning)]),
+        blocks.bullets(verdicts(learning)),
     ]
     for level in ("frame", "video"):
         out += [blocks.heading(f"{level.capitalize()} level"), _table(learning[learning["level"] == level], level)]
     return Section("learning", "Learning curves", INTRO, out)
+
+
+def verdicts(learning: pd.DataFrame) -> list[str]:
+    """`verdict` for each space of the table ``learning``."""
+    return [verdict(part) for _, part in _curves(learning)]
 
 
 def _curves(learning: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

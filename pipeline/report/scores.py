@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,11 @@ def judged(metrics: pd.DataFrame) -> list[tuple[str, str]]:
         if sides and not (level == "track" and n_items["track"] == n_items.get("video")):
             pairs.append((level, sides[0]))
     return pairs
+
+
+def why_unjudged(metrics: pd.DataFrame, meta: Mapping[str, Any]) -> str:
+    """Why ``metrics`` judges no classifier, as its writer or its rows say."""
+    return str(meta.get("reason") or "; ".join(sorted(set(metrics["reason"].dropna()))) or "no reason recorded")
 
 
 def best_model(metrics: pd.DataFrame) -> Choice | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 from tests.report import material
 
-PAGES = ("overview", "clusters", "inversions")
+PAGES = ("overview", "clusters", "models", "channels", "inversions")
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
 
@@ -27,10 +29,22 @@ def draw(page: str) -> None:
     import_module(f"dashboard.views.{page}").page()
 
 
-def open_page(page: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """Run a page over the project at ``root``; no page may raise."""
+def open_page(
+    page: str,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    query: Mapping[str, str] | None = None,
+    state: Mapping[str, str] | None = None,
+) -> AppTest:
+    """Run a page over the project at ``root``, with an address's query and what the sidebar says; none may raise."""
     monkeypatch.setenv("LF_PROJECT", str(root))
-    app = AppTest.from_function(draw, kwargs={"page": page}, default_timeout=180).run()
+    app = AppTest.from_function(draw, kwargs={"page": page}, default_timeout=180)
+    for name, value in (query or {}).items():
+        app.query_params[name] = value
+    for name, value in (state or {}).items():
+        app.session_state[name] = value
+    app.run()
     assert not app.exception, app.exception
     return app
 
@@ -66,7 +80,6 @@ def test_overview_shows_numbers_and_warnings(full: Path, monkeypatch: pytest.Mon
 def test_overview_changes_with_its_controls(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("overview", full, monkeypatch)
     app.selectbox(key="forest_metric").select("log_loss")
-    app.selectbox(key="one_model").select_index(1)
     app.segmented_control(key="level").select("frame").run()
     assert not app.exception
     assert any("frames" in d.value.columns for d in app.dataframe)
@@ -115,7 +128,7 @@ def test_inversions_start_with_the_poorest(full: Path, monkeypatch: pytest.Monke
     assert places[0] > 0
     assert page.count("<img") == 18
     assert "<script>" not in page
-    app.number_input[0].set_value(6).run()
+    app.number_input(key="page_of_6").set_value(6).run()
     assert f"face {ranked[-1]['face_id']}<" in app.main.get("html")[-1].proto.body
     app.selectbox(key="measure").select("psnr_db")
     app.selectbox(key="order").select("good first").run()
@@ -128,6 +141,23 @@ def test_marked_faces_come_first_whatever_is_sorted_by() -> None:
     )
     assert inversions.rank(table, "psnr_db", poor_first=True)["face_id"].tolist() == ["d", "b", "a", "c"]
     assert inversions.rank(table, "psnr_db", poor_first=False)["face_id"].tolist() == ["c", "a", "b", "d"]
+
+
+@pytest.mark.parametrize("page", ["inversions", "clusters"])
+def test_faces_are_blurred_or_hidden_before_they_leave_the_server(
+    page: str, full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = {}
+    for how in ("shown", "blurred", "hidden", "no such mode"):
+        app = open_page(page, full, monkeypatch, state={"faces": how})
+        bodies[how] = "".join(e.proto.body for e in app.main.get("html"))
+    uris = {how: set(re.findall(r"data:image/[a-z]+;base64,[^'\"]+", body)) for how, body in bodies.items()}
+    assert uris["shown"]
+    assert uris["blurred"]
+    assert not uris["shown"] & uris["blurred"]
+    assert not uris["hidden"]
+    assert not uris["no such mode"]
+    assert "face hidden" in bodies["hidden"]
 
 
 def test_the_study_shows_every_projector_side_by_side(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +219,8 @@ def test_unreadable_tables_are_said(page: str, how: str, tmp_path: Path, monkeyp
     [
         ("overview", ["videos", "faces", "wplus", "predictions"]),
         ("clusters", ["videos", "faces", "splits", "wplus", "predictions", "clusters"]),
+        ("models", ["predictions", "method_metrics", "slices", "learning"]),
+        ("channels", ["importance", "channel_groups", "agreement", "wplus", "faces"]),
         ("inversions", ["videos", "faces", "reconstructions"]),
     ],
 )
@@ -206,6 +238,9 @@ def test_the_app_opens_on_the_overview(full: Path, monkeypatch: pytest.MonkeyPat
     assert not app.exception
     assert [t.value for t in app.title] == ["Overview"]
     assert str(full) in [c.value for c in app.sidebar.code]
+    assert app.sidebar.segmented_control(key="faces").value == "shown"
+    app.query_params["faces"] = "<b>shown</b>"
+    assert not app.run().exception
 
 
 def test_new_tables_replace_cached_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inversion.channel_effects import channel_effects
+from inversion.channel_effects import change_maps, moved_images
 from tests.inversion.toy import ToyGenerator
 
 
@@ -25,7 +25,7 @@ class Quarters(ToyGenerator):
 def test_each_channel_acts_where_it_acts_and_as_strongly_as_it_does() -> None:
     generator = Quarters()
     code = generator.mean_w.repeat(3, 1)
-    maps = channel_effects(generator, code, n_cells=8, seed=0)
+    maps = change_maps(*moved_images(generator, code, seed=0), n_cells=8)
     assert maps.shape == (3, 8, 8)
     for c, (row, column) in enumerate(((0, 0), (0, 1), (1, 0))):
         inside = maps[c, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
@@ -34,9 +34,21 @@ def test_each_channel_acts_where_it_acts_and_as_strongly_as_it_does() -> None:
         assert maps[c].sum() == pytest.approx(float(inside.sum()), rel=1e-5)
 
 
+def test_one_channel_alone_is_moved_as_far_as_asked_to_both_sides() -> None:
+    generator = Quarters()
+    code = generator.mean_w.repeat(3, 1)
+    before, moved = moved_images(generator, code, seed=0, channels=[1], n_std=2.0)
+    assert moved.shape == (1, 2, 3, 256, 256)
+    expected = before.clone()
+    expected[:, :128, 128:] = 0.1 * 2 * 2.0  # Quarters: 0.1 * (c + 1) per standard deviation
+    assert torch.allclose(moved[0], expected.expand(2, -1, -1, -1), atol=1e-5)
+
+
 def test_bad_codes_and_cells_are_refused() -> None:
     generator = Quarters()
     with pytest.raises(ValueError, match=r"\[N, 3, 4\]"):
-        channel_effects(generator, torch.zeros(2, 4), seed=0)
+        moved_images(generator, torch.zeros(2, 4), seed=0)
+    with pytest.raises(ValueError, match=r"from 0 to 2, got \[3\]"):
+        moved_images(generator, torch.zeros(3, 4), seed=0, channels=[3])
     with pytest.raises(ValueError, match="divides 256"):
-        channel_effects(generator, torch.zeros(3, 4), n_cells=7, seed=0)
+        change_maps(torch.zeros(3, 256, 256), torch.zeros(1, 2, 3, 256, 256), n_cells=7)
