@@ -15,6 +15,7 @@ from dashboard import data, tags
 from dashboard.colouring import CATEGORIES, NUMBERS
 from pipeline.errors import UserError
 from pipeline.report.summary import is_flat
+from pipeline.report.summary import main_inverter as main_inverter_of
 
 _TABLES = ("map", "faces", "videos", "splits", "clusters", "wplus", "predictions")
 _TEXTS = (*CATEGORIES, "rel_path", "status_of_code")
@@ -63,6 +64,27 @@ class MapPoints:
         """Rows of faces, without those that are not on this map."""
         found = self.rows.get_indexer(pd.Index(faces, dtype=self.rows.dtype))
         return np.asarray(found[found >= 0], dtype=np.int64)
+
+
+def judges() -> list[tuple[str, str]]:
+    """``(space, model)`` of every classifier with frame-level predictions; read once, for each look at the page asks."""
+    return _judges(str(data.project().root.resolve()), data.signature(data.project().table("predictions")))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _judges(root: str, files: data.Signature) -> list[tuple[str, str]]:
+    return data.judges()
+
+
+def main_inverter() -> str | None:
+    """The inverter with the most codes; None where there are none. Read once."""
+    return _main_inverter(str(data.project().root.resolve()), data.signature(data.project().table("wplus")))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _main_inverter(root: str, files: data.Signature) -> str | None:
+    codes = data.optional("wplus")
+    return None if codes is None else main_inverter_of(codes)
 
 
 def load(wanted: Wanted) -> MapPoints:

@@ -9,6 +9,7 @@ Graubard 1998).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +125,10 @@ def profile(
     return pd.DataFrame(rows)
 
 
-def _measures(points: pd.DataFrame, a: NDArray[np.bool_], b: NDArray[np.bool_]):  # type: ignore[no-untyped-def]
+def _measures(
+    points: pd.DataFrame, a: NDArray[np.bool_], b: NDArray[np.bool_]
+) -> Iterator[tuple[str, str, NDArray[np.float64], bool]]:
+    """``part, what``, a value per face (NaN: not known) and whether it is a share, of all that can be compared."""
     label = points["label"].astype(object)
     fake = np.where(label.eq("fake"), 1.0, np.where(label.eq("real"), 0.0, np.nan))
     if np.isfinite(fake).any():

@@ -25,7 +25,7 @@ def panel(points: MapPoints) -> int | None:
     names = {c: f"{'noise' if c < 0 else f'cluster {c}'} ({sizes[c]:,} faces)" for c in numbers}
     key = f"cluster_of_{points.wanted.clustering_id}"
     cluster = int(st.selectbox("Cluster", numbers, format_func=names.__getitem__, key=key))
-    row = table[table["cluster"] == cluster].iloc[0]
+    row = table[table["cluster"] == cluster].to_dict("records")[0]  # a row of the frame would turn NaN into NA
     left, right = st.columns(2)
     left.metric("Faces", f"{int(row['n_faces']):,}", border=True)
     right.metric("Fake", blocks.percent(row["share_fake"], digits=0), border=True)

@@ -62,14 +62,12 @@ def _controls() -> Wanted | None:
     clustering_id = None
     if clusterings:
         clustering_id = columns[1].selectbox("Clustering", clusterings, index=same, key=f"clustering_of_{map_id}")
-    judges = {f"{s} · {model_name(m)}": (s, m) for s, m in data.judges()}
+    judges = {f"{s} · {model_name(m)}": (s, m) for s, m in map_points.judges()}
     judge = None
     if judges:
         first = next((i for i, j in enumerate(judges.values()) if j[0] == space), 0)
         judge = judges[columns[2].selectbox("P(fake) of model", list(judges), index=first, key=f"judge_for_{space}")]
-    codes = data.optional("wplus")
-    inverter_id = None if codes is None else summary.main_inverter(codes)
-    return Wanted(map_id, clustering_id, judge, inverter_id)
+    return Wanted(map_id, clustering_id, judge, map_points.main_inverter())
 
 
 def _map(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
