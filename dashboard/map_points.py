@@ -67,7 +67,7 @@ class MapPoints:
 
 
 def judges() -> list[tuple[str, str]]:
-    """``(space, model)`` of every classifier with frame-level predictions; read once, for each look at the page asks."""
+    """``(space, model)`` of every classifier with frame-level predictions; read once."""
     return _judges(str(data.project().root.resolve()), data.signature(data.project().table("predictions")))
 
 

@@ -58,7 +58,7 @@ function matrixOf(view, head, aspect) {
   const ca = Math.cos(view.turn), sa = Math.sin(view.turn), ce = Math.cos(view.tilt), se = Math.sin(view.tilt);
   // The eye circles the z axis; right, up and forward are rows of the rotation.
   const right = [-sa, ca, 0], forward = [-ca * ce, -sa * ce, -se], up = [-ca * se, -sa * se, ce];
-  const eye = 3.2 / view.zoom;
+  const eye = 4.1 / view.zoom;
   const look = [
     right[0], up[0], -forward[0], 0, right[1], up[1], -forward[1], 0, right[2], up[2], -forward[2], 0,
     -view.x, -view.y, -eye, 1];
