@@ -42,7 +42,7 @@ def tint(figure: go.Figure, *, dark: bool) -> go.Figure:
     """The figure with the palette's colours replaced by those for a dark background; itself where it stays light."""
     if not dark:
         return figure
-    # Strings alone are looked at: coordinates and colour values of a large map are arrays, and stay as they are.
+    # Coordinates of a large map are one encoded string each here, so that looking through them costs nothing.
     return go.Figure(_replace(figure.to_plotly_json()))
 
 

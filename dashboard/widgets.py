@@ -57,7 +57,7 @@ def favicon() -> Image.Image:
 
 
 def style() -> None:
-    """Less empty space around the page, and headings in proportion to tables; nothing else is restyled."""
+    """Less empty space around the page, headings in proportion to tables, and columns that wrap; nothing else."""
     st.html(
         "<style>"
         "[data-testid='stMainBlockContainer']{padding:3.6rem 2.5rem 4rem;max-width:1500px}"
@@ -65,6 +65,9 @@ def style() -> None:
         "[data-testid='stMain'] h3{font-size:1.15rem}"
         "[data-testid='stMetricValue']{font-size:1.7rem;font-variant-numeric:tabular-nums}"
         "[data-testid='stMain'] h2{font-size:1.45rem;padding:1.4rem 0 .5rem}"
+        # In a narrow window columns stand below each other before their labels are cut.
+        "@media (max-width:1100px){[data-testid='stMain'] [data-testid='stHorizontalBlock']{flex-wrap:wrap}"
+        "[data-testid='stMain'] [data-testid='stColumn']{min-width:min(100%,16rem)}}"
         "</style>"
     )
 

@@ -20,12 +20,6 @@ from pipeline.report.palette import model_name
 SPATIAL = re.compile(r"-(tsne|umap|pca)3")  # how a map_id names a 3-D map
 HINT_FLAT = "Drag moves, scroll zooms, Shift and drag draws a lasso. "
 HINT_DEEP = "Drag turns, scroll zooms, right drag moves, Shift and drag draws a lasso. "
-# On a narrow page what stands beside the map comes below it.
-_ROW = ".st-key-map_row>div>[data-testid=stHorizontalBlock]"
-NARROW = (
-    f"<style>@media (max-width:1150px){{{_ROW}{{flex-wrap:wrap}}"
-    f"{_ROW}>[data-testid=stColumn]{{min-width:100%}}}}</style>"
-)
 
 
 def page() -> None:
@@ -38,8 +32,7 @@ def page() -> None:
     if points is None:
         return
     widgets.warn(points.warnings)
-    st.html(NARROW)
-    wide, narrow = st.container(key="map_row").columns([5, 2], gap="medium")
+    wide, narrow = st.columns([5, 2], gap="medium")
     first, second, third = (narrow.container() for _ in range(3))
     with third:
         inside = filters.controls(points.frame)

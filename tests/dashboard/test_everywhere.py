@@ -74,7 +74,7 @@ def test_a_dark_figure_has_dark_colours_and_the_same_points() -> None:
     assert trace.line.color == theme.ON_DARK[ACCENT]
     assert trace.fillcolor == f"rgba{(*theme.rgb(theme.DARK_CATEGORIES[1]), 0.15)}"
     assert list(trace.marker.color) == [REAL, theme.DARK_CATEGORIES[0], REAL]
-    assert list(trace.x) == [0, 1, 2]
+    assert trace.x == figure.to_plotly_json()["data"][0]["x"]
     assert trace.customdata[0][0] == ACCENT  # data stays data
 
 
