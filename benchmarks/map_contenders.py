@@ -52,7 +52,7 @@ def plotly_figure(frame: pd.DataFrame, look: Any) -> Any:
 
 def deck(frame: pd.DataFrame, look: Any) -> Any:
     """A ScatterplotLayer on a plane without a base map."""
-    import pydeck
+    import pydeck  # type: ignore[import-untyped]
 
     rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c, _ in look.palette])[look.codes]
     data = pd.DataFrame({"x": frame["x"], "y": frame["y"], "colour": rgb.tolist(), "face_id": frame["face_id"]})

@@ -62,7 +62,7 @@ class MapPoints:
 
     def find(self, faces: Sequence[str]) -> NDArray[np.int64]:
         """Rows of faces, without those that are not on this map."""
-        found = self.rows.get_indexer(pd.Index(faces, dtype=self.rows.dtype))
+        found = self.rows.get_indexer(pd.Index(pd.Series(list(faces), dtype=str)))
         return np.asarray(found[found >= 0], dtype=np.int64)
 
 
@@ -135,7 +135,7 @@ def _hash(*what: object) -> str:
 
 def _compact(frame: pd.DataFrame) -> pd.DataFrame:
     """The same with categories for texts and 32-bit numbers: a tenth of the memory."""
-    out = {}
+    out: dict[str, pd.Series] = {}
     for column in frame.columns:
         values = frame[column]
         if column in ("cluster", "fold"):

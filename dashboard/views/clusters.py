@@ -85,7 +85,7 @@ def _map(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     picked = choosing.chosen()
     marked = points.find(picked.faces) if picked is not None else None
     flags = point_map.flags(len(points.frame), outside=None if inside is None else ~inside, marked=marked)
-    header = {"version": points.version, "view": points.view, "column": column, "title": title}
+    header: dict[str, Any] = {"version": points.version, "view": points.view, "column": column, "title": title}
     header |= {"file": f"{points.wanted.map_id}-{column}", "on_dark": theme.ON_DARK, "faces": privacy.mode()}
     point_map.point_map(point_map.pack(points.xyz, look, flags, header), on_event=_note)
     _card(points)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -123,7 +125,7 @@ def _tiles(a: Sizes, b: Sizes) -> None:
         column.caption("not told" if other is None else f"compared with {other:,}")
 
 
-def _interval(row: dict[str, float], side: str) -> str:
+def _interval(row: dict[Any, Any], side: str) -> str:
     """``31 % [20, 45]`` for shares, ``0.12 [0.10, 0.15]`` for means."""
     names = (side, f"{side}_low", f"{side}_high") if side else ("difference", "low", "high")
     value, low, high = (float(row[name]) for name in names)
