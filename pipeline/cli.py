@@ -60,6 +60,7 @@ BENCHMARKS = {
     "channels": "channels",
     "cluster": "cluster",
     "coverage": "coverage",
+    "dashboard": "dashboard",
     "head": "head",
     "invert": "invert",
     "learning": "learning",

@@ -15,8 +15,9 @@ def tables_page() -> str:
     """The table dictionary in Markdown."""
     head = (
         "# Tables\n\nGenerated from `pipeline/schemas.py` by `make docs`. Tables under `data/` are folders of Parquet\n"
-        "shards, tables under `reports/` one file each. A file's metadata (key `latentforensics`) holds the schema\n"
-        "version, the fingerprint of settings, code, weights and inputs, and the settings and weight hashes.\n"
+        "shards, tables under `reports/` and `tags/` one file each. A file's metadata (`latentforensics`) holds the\n"
+        "schema version, and, where a stage made it, the fingerprint of settings, code, weights and inputs, and the\n"
+        "settings and weight hashes.\n"
         "`P(fake)` is in [0, 1], 1 = fake, everywhere.\n\n"
     )
     return head + "\n".join(describe(t) for t in TABLES.values())

@@ -15,9 +15,9 @@ class Paths:
     root: Path = Path()
 
     def table(self, name: str) -> Path:
-        """A folder of shards under ``data/`` or one file under ``reports/``; KeyError for an unknown table."""
+        """A folder of shards under ``data/``, or a file under ``reports/`` or ``tags/``; KeyError if unknown."""
         table = TABLES[name]
-        return self.root / "data" / name if table.folder == "data" else self.root / "reports" / f"{name}.parquet"
+        return self.root / "data" / name if table.folder == "data" else self.root / table.folder / f"{name}.parquet"
 
     def model(self, space: str, model: str) -> Path:
         """Folder of one trained classifier."""

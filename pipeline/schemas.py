@@ -48,7 +48,7 @@ class Table:
     """A table: where it lives, its columns, the columns that identify a row, and the order rows are written in."""
 
     name: str
-    folder: str  # 'data': a folder of shards; 'reports': one file
+    folder: str  # 'data': a folder of shards; 'reports': one file; 'tags': one file, written by people, not by a stage
     meaning: str
     key: tuple[str, ...]
     sort: tuple[str, ...]
@@ -861,6 +861,24 @@ CLUSTER_FACES = Table(
     ),
 )
 
+TAG_KINDS = ("label", "exclusion", "note")
+TAGS = Table(
+    "tags",
+    "tags",
+    "What people wrote on faces in the dashboard. No stage makes this table, and none overwrites it.",
+    ("face_id", "tag"),
+    ("face_id", "tag"),
+    (
+        _FACE,
+        Column("tag", _STR, "name of the tag, as it was typed"),
+        Column(
+            "kind", _STR, "label: what the face is; exclusion: leave it out; note: anything else", allowed=TAG_KINDS
+        ),
+        Column("value", _STR, "real or fake for a label; a remark or empty for the others", nullable=True),
+        Column("created", pa.timestamp("ms", tz="UTC"), "when it was set"),
+    ),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -901,5 +919,6 @@ TABLES: dict[str, Table] = {
         CLUSTER_INFORMATION,
         CLUSTER_CHANNELS,
         CLUSTER_FACES,
+        TAGS,
     )
 }

@@ -20,6 +20,14 @@ from numpy.typing import NDArray
 
 STORED = ("wplus", "efficientnet", "frequency", "pca", "vqvae")
 BASES = (*STORED, "residual")
+# Stored space -> table, vector column and the column that names its maker.
+SOURCES = {
+    "wplus": ("wplus", "wplus", "inverter_id"),
+    "efficientnet": ("embeddings", "embedding", "embedder_id"),
+    "pca": ("codes", "code", "codec_id"),
+    "frequency": ("embeddings", "embedding", "embedder_id"),
+    "vqvae": ("codes", "code", "codec_id"),
+}
 W_DIM = 512  # numbers per channel, the same in every generator
 # Karras et al. (2019), section 3.1: coarse 4 and 8 px, middle 16 and 32 px, fine 64 px and above. In StyleGAN2 and in
 # MobileStyleGAN alike, channel 0 acts at 4 px, 1 and 2 at 8 px, 3 and 4 at 16 px, and so on; the last ones colour.
@@ -65,6 +73,13 @@ class Part:
         if not channels or channels[-1] >= n_channels:
             raise ValueError(f"'{self.name}' asks for a channel that is not there: W+ has 0 to {n_channels - 1} here")
         return np.concatenate([np.arange(W_DIM) + W_DIM * c for c in channels])
+
+
+def is_made_for(maker: str, base: str) -> bool:
+    """Whether vectors of ``maker`` are of a stored space: one table holds both codecs, one both kinds of embeddings."""
+    if SOURCES[base][1] == "code" or base == "frequency":
+        return maker.startswith(f"{base}-")
+    return base != "efficientnet" or not maker.startswith("frequency-")
 
 
 def parse(space: str) -> tuple[Part, ...]:

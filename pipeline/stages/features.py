@@ -20,14 +20,6 @@ from pipeline import spaces, tables, units
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 
-# Space -> table, vector column and the column that names its maker.
-_SOURCE = {
-    "wplus": ("wplus", "wplus", "inverter_id"),
-    "efficientnet": ("embeddings", "embedding", "embedder_id"),
-    "pca": ("codes", "code", "codec_id"),
-    "frequency": ("embeddings", "embedding", "embedder_id"),
-    "vqvae": ("codes", "code", "codec_id"),
-}
 _KNOWN = ("video_id", "track_id", "label", "source_group")
 _BATCH_ROWS = 1024
 # A project -> face ids, vectors float32 [n, d] and what made them.
@@ -125,14 +117,14 @@ def load(
 
 
 def _has_blended(paths: Paths, part: spaces.Part) -> bool:
-    return part.base in _SOURCE and tables.exists(paths.table(f"{_SOURCE[part.base][0]}_blended"))
+    return part.base in spaces.SOURCES and tables.exists(paths.table(f"{spaces.SOURCES[part.base][0]}_blended"))
 
 
 def _read(paths: Paths, *, part: spaces.Part, blended: bool) -> tuple[list[str], NDArray[np.float32], str]:
     """Face ids, vectors of the part (float32 [n, d]) and their maker."""
-    if part.base not in _SOURCE:
+    if part.base not in spaces.SOURCES:
         raise UserError(f"this stage does not work out the space '{part.base}', which no table holds")
-    name, column, id_column = _SOURCE[part.base]
+    name, column, id_column = spaces.SOURCES[part.base]
     name = f"{name}_blended" if blended else name
     path = paths.table(name)
     wanted = pc.is_valid(ds.field(column))

@@ -87,7 +87,7 @@ def test_overview_changes_with_its_controls(full: Path, monkeypatch: pytest.Monk
 
 def test_clusters_describes_the_chosen_cluster(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("clusters", full, monkeypatch)
-    assert app.selectbox(key="map_id").value == material.MAP_3D
+    assert app.selectbox(key="map_id").value == material.MAP_2D  # a lasso on a flat map takes what it shows
     rows = material.rows_of()["clusters"]
     for cluster in (0, -1):
         app.selectbox(key=f"cluster_of_{material.CLUSTERING}").select(cluster).run()
@@ -103,7 +103,6 @@ def test_clusters_can_be_coloured_by_columns_of_every_kind(
 ) -> None:
     app = open_page("clusters", full, monkeypatch)
     app.selectbox(key="map_id").select(map_id).run()
-    app.toggle(key="fade").set_value(True)
     options = app.selectbox(key="colour").options
     for index in range(len(options)):
         app.selectbox(key="colour").select_index(index).run()
@@ -219,7 +218,7 @@ def test_unreadable_tables_are_said(page: str, how: str, tmp_path: Path, monkeyp
     ("page", "names"),
     [
         ("overview", ["videos", "faces", "wplus", "predictions"]),
-        ("clusters", ["videos", "faces", "wplus", "predictions", "clusters"]),
+        ("clusters", ["videos", "faces", "splits", "wplus", "predictions", "clusters"]),
         ("models", ["predictions", "method_metrics", "slices", "learning"]),
         ("channels", ["importance", "channel_groups", "agreement", "wplus", "faces"]),
         ("inversions", ["videos", "faces", "reconstructions"]),

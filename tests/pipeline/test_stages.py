@@ -35,7 +35,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 
 def test_every_table_is_there_and_keeps_its_declaration(done: Paths) -> None:
-    for name in TABLES:
+    for name in (n for n, table in TABLES.items() if table.folder != "tags"):  # people write these
         data = tables.read(done.table(name), name)
         tables.check(name, data)
         # No codes for the default spaces, no effects in the quick profile, no self-blended face is asked for, and four
