@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dashboard import choosing, colouring, data, filters, map_points, point_map, privacy, theme, widgets
 from dashboard.map_points import MapPoints, Wanted
-from dashboard.views import clustering, finding, selection
+from dashboard.views import cluster_about, clustering, finding, selection
 from pipeline.report import summary
 from pipeline.report.palette import model_name
 
@@ -45,6 +45,7 @@ def page() -> None:
         _map(points, inside)
     selection.panel(points, inside)
     clustering.faces(points, cluster)
+    cluster_about.panel(points)
     clustering.table(points)
 
 
@@ -53,8 +54,10 @@ def _controls() -> Wanted | None:
     if maps is None:
         return None
     columns = st.columns(3)
-    # A flat map first where there is one: a lasso takes what it shows, in space also what stands behind.
-    start = next((i for i, m in enumerate(maps) if not SPATIAL.search(m)), 0)
+    # A flat map first where there is one: a lasso takes what it shows, in space also what stands behind. Of flat ones
+    # t-SNE's, which keeps most neighbours.
+    flat = [i for i, m in enumerate(maps) if not SPATIAL.search(m)]
+    start = next((i for i in flat if "-tsne" in maps[i]), flat[0] if flat else 0)
     map_id = columns[0].selectbox("Map", maps, index=start, key="map_id", bind="query-params")
     clusterings = widgets.attempt(lambda: data.ids("clusters", "clustering_id")) or []
     space = summary.space_of(map_id)
@@ -93,8 +96,17 @@ def _map(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     count = f"{n:,} faces. " if inside is None else f"{int(inside.sum()):,} of {n:,} faces pass the filter. "
     st.caption(
         count + (HINT_FLAT if points.flat else HINT_DEEP) + "A click on a point or on a name in the legend selects it. "
-        "Near points look alike to the network; far distances and sizes mean little."
+        f"Near points look alike to the network; far distances and sizes mean little.{_kept(points.wanted.map_id)}"
     )
+
+
+def _kept(map_id: str) -> str:
+    """How many of a face's nearest neighbours this map keeps, where that was measured."""
+    quality = data.optional("map_quality", where=("map_id", map_id))
+    if quality is None or pd.isna(quality["knn_recall"].iloc[0]):
+        return ""
+    row = quality.iloc[0]
+    return f" This map keeps {row['knn_recall']:.0%} of the {row['n_neighbors']} nearest neighbours."
 
 
 def _note() -> None:

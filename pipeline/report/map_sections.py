@@ -57,7 +57,29 @@ def add_map_figures(section: Section, data: ReportInput, figs: Figures) -> Secti
         parts = f"{len(points):,} faces, {int((points['label'] == 'fake').sum()):,} of them fake."
         clusters = f" Clusters from {clustering_id}." if clustering_id else f" {data.why_missing('clusters')}"
         out.append(blocks.figure(figs.get(name), f"map {map_id}", f"{map_id}. {parts}{clusters}", reason="no figure."))
-    return Section(section.id, section.title, section.intro, out or [blocks.missing("table 'map' holds no 2-D map.")])
+    out = out or [blocks.missing("table 'map' holds no 2-D map.")]
+    return Section(section.id, section.title, section.intro, [*out, *_kept(data)])
+
+
+def _kept(data: ReportInput) -> list[Block]:
+    """What each map keeps of the space it was made from."""
+    quality = data.get("map_quality")
+    if quality is None:
+        return [blocks.missing(data.why_missing("map_quality"))]
+    measures = ["trustworthiness", "continuity", "knn_recall", "distance_spearman"]
+    rows = [
+        (row["map_id"], *(blocks.cell(None if pd.isna(row[m]) else row[m]) for m in measures), row["reason"] or "")
+        for row in quality.sort_values("map_id").to_dict("records")
+    ]
+    columns = ["map", "trustworthiness", "continuity", "neighbours kept", "far distances", "remark"]
+    n_neighbors = int(quality["n_neighbors"].max())
+    note = (
+        f"What each map keeps of the components it was made from. Of {n_neighbors} neighbours (fewer on small maps): "
+        "near 1, neighbours on the map are neighbours in the data (trustworthiness), neighbours in the data are "
+        "on the map (continuity), and the share of nearest ones that stay nearest; then the rank correlation of all "
+        "distances. A PCA map is the yardstick: it keeps far distances and loses neighbours."
+    )
+    return [blocks.table(columns, rows, note=note)]
 
 
 def cluster_section(data: ReportInput, figs: Figures) -> Section:

@@ -21,7 +21,7 @@ STAGE = Stage(
         "videos", "faces", "splits", "wplus", "reconstructions", "embeddings", "codes",
         "decoded", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort", "attributes", "slices",
         "shortcuts", "importance", "channel_groups", "agreement", "channel_effects", "learning", "map",
-        "clusters", "cluster_tree", "cluster_grid",
+        "map_quality", "clusters", "cluster_tree", "cluster_grid",
         "cluster_profiles", "cluster_information", "cluster_channels", "cluster_faces",
     ),
 )  # fmt: skip

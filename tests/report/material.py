@@ -58,7 +58,8 @@ def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str,
          "status": "no_face", "reason": "no face found"}
     )  # fmt: skip
     measured = {"importance": _importance(rng), "learning": learning(), "study": _study(), "effort": _effort()}
-    return out | _scores(out, rng) | measured | _evidence(out) | cluster_trust(out["clusters"]) | _about(rng)
+    of_clusters = cluster_trust(out["clusters"]) | _about(rng)
+    return out | _scores(out, rng) | measured | _evidence(out) | of_clusters | map_quality()
 
 
 def _add_face(
@@ -113,6 +114,14 @@ def cluster_trust(clusters: Rows) -> dict[str, Rows]:
         for size in (3, 5)
     ]  # fmt: skip
     return {"cluster_tree": tree, "cluster_grid": grid}
+
+
+def map_quality() -> dict[str, Rows]:
+    """What the 2-D map keeps, and a 3-D map of too few points to tell."""
+    kept = {"trustworthiness": 0.912, "continuity": 0.934, "knn_recall": 0.456, "distance_spearman": 0.51}
+    sizes = {"n_neighbors": 15, "n_queries": 12, "n_points": 12}
+    few = {"n_neighbors": 0, "n_queries": 0, "n_points": 2, "reason": "only 2 points"}
+    return {"map_quality": [{"map_id": MAP_2D, **kept, **sizes}, {"map_id": MAP_3D, **few}]}
 
 
 def _scores(out: dict[str, Rows], rng: np.random.Generator) -> dict[str, Rows]:
