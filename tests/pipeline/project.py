@@ -42,6 +42,9 @@ SMALL: dict[str, Any] = {
         "min_dist": 0.1,
     },
     "cluster.min_cluster_size": 2,
+    "cluster.quick": {"min_cluster_sizes": [3], "min_samples": [None], "n_draws": 2, "max_faces": 1000},
+    "about.n_shuffles": 400,
+    "about.quick": {"n_mean_faces": 1, "n_walks": 0, "n_channel_shuffles": 20},
 }
 
 
