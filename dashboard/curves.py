@@ -11,8 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.decisions import PER_ITEMS, Terms, rates, risk_coverage, shift_prior
-from dashboard.figures import layout, safe
-from dashboard.theme import rgb
+from dashboard.figures import band, layout, safe
 from pipeline.report import scores
 from pipeline.report.palette import ACCENT, FAKE, MUTED, category_style, chance_level, metric_name
 
@@ -124,16 +123,7 @@ def learning(table: pd.DataFrame, *, metric: str, level: str) -> go.Figure:
     for index, (space, part) in enumerate(table.groupby("space", sort=True)):
         part = part.sort_values("n_groups")
         colour, symbol = category_style(2 * index)
-        figure.add_scatter(
-            x=[*part["n_groups"], *part["n_groups"][::-1]],
-            y=[*part["ci_high"], *part["ci_low"][::-1]],
-            mode="lines",
-            fill="toself",
-            fillcolor=f"rgba{(*rgb(colour), 0.15)}",
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        band(figure, part, "n_groups", colour)
         figure.add_scatter(
             x=part["n_groups"],
             y=part["value"],

@@ -81,6 +81,20 @@ def quality_histogram(table: pd.DataFrame, column: str) -> go.Figure:
     return layout(figure, height=320)
 
 
+def band(figure: go.Figure, rows: pd.DataFrame, x: str, colour: str) -> None:
+    """Shade from ``ci_low`` to ``ci_high`` over column ``x``, by which rows are sorted."""
+    figure.add_scatter(
+        x=[*rows[x], *rows[x][::-1]],
+        y=[*rows["ci_high"], *rows["ci_low"][::-1]],
+        mode="lines",
+        fill="toself",
+        fillcolor=f"rgba{(*rgb(colour), 0.15)}",
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
 def effort(table: pd.DataFrame, x: str) -> go.Figure:
     """Mean perceptual distance with its interval against ``step`` or ``seconds_per_face``, a line per inverter."""
     figure = go.Figure()
@@ -88,16 +102,7 @@ def effort(table: pd.DataFrame, x: str) -> go.Figure:
         part = part.sort_values("step")
         colour, _ = category_style(index)
         if part["ci_low"].notna().all():
-            figure.add_scatter(
-                x=[*part[x], *part[x][::-1]],
-                y=[*part["ci_high"], *part["ci_low"][::-1]],
-                mode="lines",
-                fill="toself",
-                fillcolor=f"rgba{(*rgb(colour), 0.15)}",
-                line={"width": 0},
-                hoverinfo="skip",
-                showlegend=False,
-            )
+            band(figure, part, x, colour)
         figure.add_scatter(
             x=part[x],
             y=part["lpips"],
