@@ -71,7 +71,8 @@ class MapResult:
 def make_map(X: ArrayLike, settings: MapSettings | None = None, *, n_jobs: int = 1) -> MapResult:
     """Map vectors to the plane or to space: `MapMaker` for a single map."""
     settings = settings or MapSettings()
-    return MapMaker(X, pca_dims=settings.pca_dims, pca_method=settings.pca_method, n_jobs=n_jobs).make(settings)
+    maker = MapMaker(X, pca_dims=settings.pca_dims, pca_method=settings.pca_method, seed=settings.seed, n_jobs=n_jobs)
+    return maker.make(settings)
 
 
 class MapMaker:
