@@ -56,7 +56,7 @@ def _why_not_opened(path: Path) -> str:
     return "not a video file: no known container"
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
     """Packets of the stream up to its end or to the damage that ends it."""
     packets = container.demux(stream)
     while True:
@@ -72,7 +72,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Pack
 
 def decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Frames in the order they are shown. A packet that cannot be decoded is a lost frame, not the end."""
-    for packet in _packets(container, stream):
+    for packet in packets(container, stream):
         try:
             frames = stream.decode(packet)
         except av.FFmpegError:
@@ -91,7 +91,7 @@ def count_frames(container: InputContainer, stream: VideoStream) -> tuple[int, f
     """
     n_packets = n_hidden = 0
     start_s, end_s = math.inf, -math.inf
-    for packet in _packets(container, stream):
+    for packet in packets(container, stream):
         n_packets += 1
         if packet.is_discard or _is_hidden_vp8(packet):
             n_hidden += 1

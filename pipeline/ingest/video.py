@@ -14,6 +14,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from pipeline.ingest import skipping
 from pipeline.ingest.files import is_image
 from pipeline.ingest.limits import TruncatedVideo, UnreadableVideo, check_size
 from pipeline.ingest.stills import read_still
@@ -81,8 +82,8 @@ def probe(path: Path) -> VideoInfo:
 def read_frames(path: Path, indices: Iterable[int], *, n_threads: int = 0) -> Iterator[Frame]:
     """Decode a video in order and hand out the wanted frames.
 
-    Only wanted frames are converted to RGB, and reading stops after the last of them. There is no seeking: after a
-    seek, the position of a frame would have to be guessed from its time.
+    Only wanted frames are converted to RGB, reading stops after the last of them, and where it is safe only frames that
+    they need are decoded (`pipeline.ingest.skipping`), which changes no pixel.
 
     Parameters
     ----------
@@ -121,15 +122,19 @@ def read_frames(path: Path, indices: Iterable[int], *, n_threads: int = 0) -> It
 def _wanted_frames(
     path: Path, wanted: frozenset[int], n_threads: int
 ) -> Iterator[tuple[int, float, NDArray[np.uint8] | None]]:
-    """Every frame up to the last wanted one; RGB only for sound, wanted ones."""
+    """Wanted frames as RGB; once one cannot be had cheaply, every frame up to the last, RGB where wanted and sound."""
     _check_readable(path)
     if is_image(path):
         yield 0, 0.0, read_still(path)
         return
+    last = max(wanted)
+    for index, since_start_s, frame in skipping.wanted_frames(path, wanted, n_threads):
+        yield index, since_start_s, _rgb(frame)
+        if index == last:
+            return
     with open_video(path, n_threads) as (container, stream):
         fps = float(stream.average_rate or stream.guessed_rate or 0)
         start_s: float | None = None
-        last = max(wanted)
         for index, frame in enumerate(decode(container, stream)):
             time_s = index / fps if fps else 0.0
             if frame.pts is not None and stream.time_base is not None:
