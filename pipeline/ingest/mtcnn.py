@@ -28,10 +28,10 @@ import torch
 from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
 from torchvision.ops import nms
 
 from pipeline.errors import UserError
+from pipeline.ingest.area_means import AreaMeans
 
 WEIGHT_SHA256 = {
     "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
@@ -75,7 +75,8 @@ def _load(network: nn.Module, name: str, device: torch.device) -> nn.Module:
             f"MTCNN weight file {path} has SHA-256 {digest}, expected {WEIGHT_SHA256[name]}"
         )
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.to(device).eval().requires_grad_(False)
+    # Channels last halves the time of these small networks on a processor.
+    return network.to(memory_format=torch.channels_last).to(device).eval().requires_grad_(False)
 
 
 def _standardise(pixels: Tensor) -> Tensor:
@@ -112,10 +113,10 @@ class Mtcnn:
         -------
         one FrameFaces per frame, highest score first. Coordinates are continuous: pixel i covers [i, i + 1).
         """
-        pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(self.device).permute(0, 3, 1, 2).float()
-        boxes, frame_of = self._propose(pixels)  # [n,4], [n]
-        boxes, frame_of = self._refine(pixels, boxes, frame_of)
-        boxes, scores, landmarks, frame_of = self._output(pixels, boxes, frame_of)
+        areas = AreaMeans(torch.from_numpy(np.ascontiguousarray(frames)).to(self.device))
+        boxes, frame_of = self._propose(areas)  # [n,4], [n]
+        boxes, frame_of = self._refine(areas, boxes, frame_of)
+        boxes, scores, landmarks, frame_of = self._output(areas, boxes, frame_of)
         found = []
         for index in range(len(frames)):
             rows = (frame_of == index).nonzero().flatten()
@@ -125,14 +126,14 @@ class Mtcnn:
             found.append(FrameFaces(b[keep], landmarks[rows].cpu().numpy()[keep], s[keep]))
         return found
 
-    def _propose(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def _propose(self, areas: AreaMeans) -> tuple[Tensor, Tensor]:
         """P-Net over an image pyramid -> square candidates [n, 4] and their frames [n]."""
-        height, width = pixels.shape[2:]
-        none = pixels.new_zeros(0, 5), torch.zeros(0, dtype=torch.long, device=self.device)
+        height, width = areas.height_px, areas.width_px
+        none = torch.zeros(0, 5, device=self.device), torch.zeros(0, dtype=torch.long, device=self.device)
         found: list[tuple[Tensor, Tensor]] = [none]
         scale = PNET_CELL_PX / self.min_face_px
         while min(height, width) * scale >= PNET_CELL_PX:
-            level = adaptive_avg_pool2d(pixels, (int(height * scale + 1), int(width * scale + 1)))
+            level = areas.pooled(int(height * scale + 1), int(width * scale + 1))
             regression, probability = self.pnet(_standardise(level))  # [B,4,h,w], [B,2,h,w]
             frame_of, row, column = (probability[:, 1] >= THRESHOLDS[0]).nonzero(as_tuple=True)
             score = probability[frame_of, 1, row, column]
@@ -144,15 +145,15 @@ class Mtcnn:
             # windows suppress each other before regression, the regressed boxes are what goes on
             found.append((torch.cat([window, score[:, None], window + shift], dim=1)[keep], frame_of[keep]))
             scale *= PYRAMID_FACTOR
-        rows = torch.cat([table for table, _ in found[1:]] or [pixels.new_zeros(0, 9)])
+        rows = torch.cat([table for table, _ in found[1:]] or [torch.zeros(0, 9, device=self.device)])
         frame_of = torch.cat([frames for _, frames in found])
         keep = _nms_per_frame(rows[:, :4], rows[:, 4], frame_of, 0.7)
         return _squared(rows[keep, 5:]), frame_of[keep]
 
-    def _refine(self, pixels: Tensor, boxes: Tensor, frame_of: Tensor) -> tuple[Tensor, Tensor]:
+    def _refine(self, areas: AreaMeans, boxes: Tensor, frame_of: Tensor) -> tuple[Tensor, Tensor]:
         """R-Net -> fewer, better square candidates."""
-        crops, _, inside = _cut(pixels, boxes, frame_of, 24)
-        boxes, frame_of = _within(pixels, boxes[inside]), frame_of[inside]
+        crops, _, inside = _cut(areas, boxes, frame_of, 24)
+        boxes, frame_of = _within(areas, boxes[inside]), frame_of[inside]
         if not len(boxes):
             return boxes, frame_of
         regression, probability = _in_chunks(self.rnet, crops)
@@ -161,10 +162,10 @@ class Mtcnn:
         keep = _nms_per_frame(boxes, score, frame_of, 0.7)
         return _squared(_regressed(boxes[keep], regression[passed][keep])), frame_of[keep]
 
-    def _output(self, pixels: Tensor, boxes: Tensor, frame_of: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _output(self, areas: AreaMeans, boxes: Tensor, frame_of: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """O-Net -> boxes [n, 4], scores [n], landmarks [n, 5, 2], frames [n]; still overlapping."""
-        crops, edges, inside = _cut(pixels, boxes, frame_of, 48)
-        boxes, frame_of = _within(pixels, boxes[inside]), frame_of[inside]
+        crops, edges, inside = _cut(areas, boxes, frame_of, 48)
+        boxes, frame_of = _within(areas, boxes[inside]), frame_of[inside]
         if not len(boxes):
             return boxes, boxes.new_zeros(0), boxes.new_zeros(0, 5, 2), frame_of
         regression, points, probability = _in_chunks(self.onet, crops)  # [n,4], [n,10], [n,2]
@@ -193,29 +194,23 @@ def _squared(boxes: Tensor) -> Tensor:
     return torch.cat([corner, corner + side], dim=1)
 
 
-def _cut(pixels: Tensor, boxes: Tensor, frame_of: Tensor, side_px: int) -> tuple[Tensor, Tensor, Tensor]:
+def _cut(areas: AreaMeans, boxes: Tensor, frame_of: Tensor, side_px: int) -> tuple[Tensor, Tensor, Tensor]:
     """Bring each candidate's part inside its frame to side_px.
 
     Returns crops [m, 3, side, side], the edges of every candidate's part int64 [n, 4], and which candidates have
     any bool [n].
     """
-    height, width = pixels.shape[2:]
     whole = boxes.trunc().long()
     low = whole[:, :2].clamp(min=1) - 1
-    high = torch.minimum(whole[:, 2:], torch.tensor([width, height], device=pixels.device))
+    high = torch.minimum(whole[:, 2:], torch.tensor([areas.width_px, areas.height_px], device=boxes.device))
     edges = torch.cat([low, high], dim=1)
     inside = (high > low).all(dim=1)
-    crops = [
-        adaptive_avg_pool2d(pixels[frame, :, y0:y1, x0:x1], (side_px, side_px))
-        for frame, (x0, y0, x1, y1) in zip(frame_of[inside].tolist(), edges[inside].tolist(), strict=True)
-    ]
-    return (torch.stack(crops) if crops else pixels.new_zeros(0, 3, side_px, side_px)), edges, inside
+    return areas.crops(frame_of[inside], edges[inside], side_px), edges, inside
 
 
-def _within(pixels: Tensor, boxes: Tensor) -> Tensor:
+def _within(areas: AreaMeans, boxes: Tensor) -> Tensor:
     """Boxes cut to the frame, as the networks see them: what they regress is relative to that."""
-    height, width = pixels.shape[2:]
-    limit = torch.tensor([width, height] * 2, device=pixels.device, dtype=boxes.dtype)
+    limit = torch.tensor([areas.width_px, areas.height_px] * 2, device=boxes.device, dtype=boxes.dtype)
     return torch.minimum(boxes.clamp(min=1.0), limit)
 
 
