@@ -16,7 +16,7 @@ The order within 'stages' and 'blocks' is: first layer to last, and for each one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -24,16 +24,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from timm.models.efficientnet import EfficientNet
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from embeddings.architectures import FEATURE_MODES, Architecture, FeatureMode, get_architecture
 from embeddings.networks import fold_batch_norm, load_network
 from embeddings.texture import correlations, regional
 
-__all__ = ["Embedder", "Precision", "load_embedder"]
+__all__ = ["Embedder", "Engine", "Precision", "load_embedder"]
 
 Precision = Literal["fp32", "bf16"]
+Engine = Literal["torch", "onnx"]
 
 # The last stage has a stride of 32; below that its map would be padding alone.
 _MIN_INPUT_PX = 32
@@ -67,6 +68,7 @@ class Embedder:
         input_px: int,
         crop_pct: float,
         precision: Precision,
+        engine: Engine,
         device: torch.device,
         weights_sha256: str,
     ) -> None:
@@ -81,6 +83,12 @@ class Embedder:
         self.n_dims = architecture.n_dims(features)
         self._mean_level = torch.tensor(architecture.mean, device=device).view(1, 3, 1, 1) * 255
         self._std_level = torch.tensor(architecture.std, device=device).view(1, 3, 1, 1) * 255
+        self._onnx: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+        if engine == "onnx":
+            from embeddings.onnx_engine import OnnxEngine  # here, for most runs need not load it
+
+            shape = (3, input_px, input_px)
+            self._onnx = OnnxEngine(_Features(self), shape, n_threads=torch.get_num_threads())
 
     @property
     def embedder_id(self) -> str:
@@ -124,6 +132,8 @@ class Embedder:
     @torch.inference_mode()
     def _embed_batch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         x = self.preprocess(images)
+        if self._onnx is not None:
+            return self._onnx(x.numpy())  # [N, D]
         if self.precision == "bf16":
             x = x.bfloat16()
         return self._features(x).float().cpu().numpy()  # [N, D]
@@ -170,6 +180,19 @@ class Embedder:
         return torch.cat(statistics, dim=1)
 
 
+class _Features(nn.Module):
+    """What an embedder computes of a preprocessed batch, as a module that can be exported."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__()
+        self.backbone = embedder.backbone
+        self._features = embedder._features
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._features(x)
+
+
 def load_embedder(
     name: str,
     weights_path: Path | None,
@@ -179,6 +202,7 @@ def load_embedder(
     input_px: int | None = None,
     crop_pct: float = 1.0,
     precision: Precision = "fp32",
+    engine: Engine = "torch",
 ) -> Embedder:
     """Load an EfficientNet with its weights.
 
@@ -199,6 +223,9 @@ def load_embedder(
         already cut to a face; ``architecture.crop_pct`` gives ImageNet's protocol.
     precision : 'fp32' or 'bf16'
         bf16 is about twice to three times as fast where the processor has it; vectors move by about 1 % of their norm.
+    engine : 'torch' or 'onnx'
+        ONNX Runtime is more than twice as fast on a CPU in fp32, and all it takes; it needs a second to start. Vectors
+        differ by 1e-5 of their norm at most.
 
     Raises
     ------
@@ -212,6 +239,10 @@ def load_embedder(
         raise ValueError(f"features: expected one of {', '.join(FEATURE_MODES)}, got {features!r}.")
     if precision not in get_args(Precision):
         raise ValueError(f"precision: expected fp32 or bf16, got {precision!r}.")
+    if engine not in get_args(Engine):
+        raise ValueError(f"engine: expected torch or onnx, got {engine!r}.")
+    if engine == "onnx" and (precision != "fp32" or torch.device(device).type != "cpu"):
+        raise ValueError(f"engine: onnx runs in fp32 on a CPU, got {precision} on {device}.")
     input_px = architecture.input_px if input_px is None else input_px
     if input_px < _MIN_INPUT_PX:
         raise ValueError(f"input_px: expected at least {_MIN_INPUT_PX}, got {input_px}.")
@@ -228,6 +259,7 @@ def load_embedder(
         input_px=input_px,
         crop_pct=crop_pct,
         precision=precision,
+        engine=engine,
         device=torch.device(device),
         weights_sha256=sha256,
     )

@@ -48,7 +48,7 @@ def regional(maps: Tensor) -> Tensor:
     Tensor
         float32 [N, 4 C]: means inside, deviations inside, means outside, deviations outside.
     """
-    weights = _regions(maps.shape[2], maps.shape[3]).to(maps)  # [2, h * w]
+    weights = _regions(int(maps.shape[2]), int(maps.shape[3])).to(maps)  # [2, h * w]
     flat = maps.flatten(2)
     means = flat @ weights.T  # [N, C, 2]
     # Around the mean of the whole map, so that squares of large means do not swallow small deviations.
@@ -77,10 +77,9 @@ def correlations(maps: Tensor) -> Tensor:
     flat = maps.flatten(2)
     std, mean = torch.std_mean(flat, dim=2, keepdim=True, correction=0)
     standard = (flat - mean) / (std + _EPS)
-    seen = _directions(maps.shape[1]).to(maps) @ standard  # [N, k, h * w]
+    seen = _directions(int(maps.shape[1])).to(maps) @ standard  # [N, k, h * w]
     matrix = seen @ seen.transpose(1, 2) / flat.shape[2]
-    rows, columns = torch.triu_indices(matrix.shape[1], matrix.shape[1], device=maps.device)
-    return matrix[:, rows, columns]
+    return matrix.flatten(1)[:, _upper_triangle(int(matrix.shape[1])).to(maps.device)]
 
 
 @lru_cache(maxsize=64)
@@ -94,6 +93,13 @@ def _regions(height: int, width: int) -> Tensor:
     share = adaptive_avg_pool2d(inside[None], (height, width))[0].flatten()
     both = torch.stack([share, 1 - share])
     return both / both.sum(dim=1, keepdim=True)
+
+
+@lru_cache(maxsize=64)
+def _upper_triangle(k: int) -> Tensor:
+    """Positions int64 [k (k + 1) / 2] in a flattened k x k matrix, row after row."""
+    rows, columns = torch.triu_indices(k, k)
+    return rows * k + columns
 
 
 @lru_cache(maxsize=64)

@@ -61,6 +61,8 @@ BENCHMARKS = {
     "cluster": "cluster",
     "coverage": "coverage",
     "dashboard": "dashboard",
+    "detect": "detect",
+    "embed": "embed",
     "head": "head",
     "invert": "invert",
     "learning": "learning",

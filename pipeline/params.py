@@ -151,6 +151,7 @@ class Embed(_Section):
     features: Literal["stages", "blocks", "texture", "pooled", "logits"]
     input_px: int | None = Field(ge=32, le=1024)
     precision: Precision
+    engine: Literal["auto", "torch", "onnx"]
     batch_size: int = Field(ge=1, le=4096)
 
 

@@ -11,19 +11,22 @@ from numpy.typing import NDArray
 from embeddings.efficientnet import Embedder, load_embedder
 from embeddings.frequency import FREQUENCY_ID, frequency_features
 from pipeline import tables, weights
+from pipeline.ahead import one_ahead
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import Counts, bar
 from pipeline.shards import Shards
 from pipeline.stages.common import Run, Stage
-from pipeline.stages.face_batches import FaceBatches
+from pipeline.stages.face_batches import FaceBatch, FaceBatches
 
 STAGE = Stage(
     "embed",
     sections=("device", "spaces", "embed", "weights"),
     inputs=("faces",),
 )
+# Fewer faces are done before ONNX Runtime has started.
+ONNX_FROM_N_FACES = 256
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
@@ -31,7 +34,7 @@ def run(params: Params, paths: Paths) -> None:
     """Write the ``embeddings`` table, one piece per embedder and batch of faces."""
     current = STAGE.run(params, paths)
     batches = FaceBatches(paths.table("faces"), batch_size=current.params.embed.batch_size)
-    embedders, used = ({}, {}) if batches.none else _embedders(current, paths)
+    embedders, used = ({}, {}) if batches.none else _embedders(current, paths, batches.n_faces)
     meta = current.meta(used, reason=batches.none)
     if not embedders:
         for name in ("embeddings", "embeddings_blended"):
@@ -50,26 +53,31 @@ def run(params: Params, paths: Paths) -> None:
 
 def _embed(embedders: dict[str, Embed], batches: FaceBatches, shards: Shards, counts: Counts) -> list[str]:
     """Finish the pieces of all batches; their keys."""
-    keys = []
-    for batch in bar(batches, total=len(batches), what="embed", unit="batch"):
-        for embedder_id, embed in embedders.items():
-            key = f"{embedder_id}.{batch.key}"
-            if shards.done(key):
-                counts.resumed += len(batch.face_ids)
-            else:
-                rows = zip(batch.face_ids, embed(batch.images()), strict=True)
-                shards.write(key, [{"face_id": i, "embedder_id": embedder_id, "embedding": v} for i, v in rows])
-            keys.append(key)
-            counts.done += len(batch.face_ids)
+    keys: list[str] = []
+
+    def open_pieces(batch: FaceBatch) -> tuple[FaceBatch, dict[str, str], NDArray[np.uint8] | None]:
+        pieces = {embedder_id: f"{embedder_id}.{batch.key}" for embedder_id in embedders}
+        keys.extend(pieces.values())
+        missing = {embedder_id: key for embedder_id, key in pieces.items() if not shards.done(key)}
+        counts.resumed += len(batch.face_ids) * (len(pieces) - len(missing))
+        counts.done += len(batch.face_ids) * len(pieces)
+        return batch, missing, batch.images() if missing else None
+
+    opened = one_ahead(map(open_pieces, batches))
+    for batch, missing, images in bar(opened, total=len(batches), what="embed", unit="batch"):
+        for embedder_id, key in missing.items():
+            assert images is not None
+            rows = zip(batch.face_ids, embedders[embedder_id](images), strict=True)
+            shards.write(key, [{"face_id": i, "embedder_id": embedder_id, "embedding": v} for i, v in rows])
     return keys
 
 
-def _embedders(current: Run, paths: Paths) -> tuple[dict[str, Embed], dict[str, str]]:
+def _embedders(current: Run, paths: Paths, n_faces: int) -> tuple[dict[str, Embed], dict[str, str]]:
     """What each wanted space is made by, under its id, and the hashes of the weights that takes."""
     found: dict[str, Embed] = {}
     used: dict[str, str] = {}
     if "efficientnet" in current.params.spaces:
-        embedder = wanted_embedder(current, paths)
+        embedder = wanted_embedder(current, paths, n_faces)
         found[embedder.embedder_id] = embedder.embed
         used[current.params.embed.network] = embedder.weights_sha256
     if "frequency" in current.params.spaces:
@@ -77,8 +85,8 @@ def _embedders(current: Run, paths: Paths) -> tuple[dict[str, Embed], dict[str, 
     return found, used
 
 
-def wanted_embedder(current: Run, paths: Paths) -> Embedder:
-    """The network the settings name, from its registered package or from the user's file."""
+def wanted_embedder(current: Run, paths: Paths, n_faces: int = 0) -> Embedder:
+    """The network the settings name, from its registered package or from the user's file, for about so many faces."""
     embed = current.params.embed
     if embed.weights_file is not None:
         file = paths.root / Path(embed.weights_file)
@@ -89,6 +97,11 @@ def wanted_embedder(current: Run, paths: Paths) -> Embedder:
             f"embed.network: no package carries the weights of '{embed.network}'; save its timm state dict "
             f"(safetensors or .pth) and name the file in embed.weights_file"
         )
+    precision = current.precision(embed.precision)
+    engine = embed.engine
+    if engine == "auto":
+        pays = n_faces >= ONNX_FROM_N_FACES and precision == "fp32" and current.device == "cpu"
+        engine = "onnx" if pays else "torch"
     try:
         return load_embedder(
             embed.network,
@@ -96,7 +109,8 @@ def wanted_embedder(current: Run, paths: Paths) -> Embedder:
             features=embed.features,
             device=current.device,
             input_px=embed.input_px,
-            precision=current.precision(embed.precision),
+            precision=precision,
+            engine=engine,
         )
     except (ValueError, FileNotFoundError) as error:
         raise UserError(f"embed: {error}") from error

@@ -93,6 +93,16 @@ def test_bf16_deviates_by_a_known_amount(features: FeatureMode, limit: float, im
     assert 1e-4 < _relative(fast, exact) < limit
 
 
+@pytest.mark.parametrize("features", FEATURE_MODES)
+def test_onnx_runtime_gives_the_same_vectors(features: FeatureMode, images: np.ndarray) -> None:
+    by_torch = load_embedder(LITE0, None, features=features)
+    by_onnx = load_embedder(LITE0, None, features=features, engine="onnx")
+    assert by_onnx.embedder_id == by_torch.embedder_id
+    together = by_onnx.embed(images)
+    assert _relative(together, by_torch.embed(images)) < 1e-5
+    np.testing.assert_array_equal(together, by_onnx.embed(images, batch_size=2))
+
+
 @pytest.mark.parametrize(("precision", "limit"), [("fp32", 1e-5), ("bf16", 1e-2)])
 def test_a_vector_does_not_depend_on_its_batch(precision: str, limit: float, images: np.ndarray) -> None:
     embedder = load_embedder(LITE0, None, precision=precision)  # type: ignore[arg-type]
@@ -178,6 +188,8 @@ def test_other_images_are_refused(stages: Embedder, bad: np.ndarray, message: st
     [
         ({"features": "layers"}, "features: expected one of stages"),
         ({"precision": "fp16"}, "precision: expected fp32 or bf16"),
+        ({"engine": "tvm"}, "engine: expected torch or onnx, got 'tvm'"),
+        ({"engine": "onnx", "precision": "bf16"}, "engine: onnx runs in fp32 on a CPU, got bf16 on cpu"),
         ({"input_px": 16}, "input_px: expected at least 32, got 16"),
         ({"crop_pct": 0}, r"crop_pct: expected a share in \(0, 1\]"),
     ],
