@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,7 @@ Frame = tuple[int, float, NDArray[np.uint8]]  # frame index, time in seconds, RG
 
 CHUNK_BYTES = 256 * 2**20  # decoded frames held at once, whatever their size
 WHOLE_BATCH = 16
+CUTTING_THREADS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +105,16 @@ def extract_faces(
     reading = _Reading(path, wanted, detector.batch_size)
     times: dict[int, float] = {}
     cuts: dict[int, list[_Cut]] = {}
-    for chunk in reading:
-        found = detector.detect([rgb for _, _, rgb in chunk])
-        for (index, time_s, rgb), detections in zip(chunk, found, strict=True):
-            times[index] = time_s
-            cuts[index] = [_cut(rgb, detection, settings) for detection in _largest(detections, settings)]
+    with ThreadPoolExecutor(CUTTING_THREADS) as threads:  # resampling a face leaves the interpreter's lock
+        for chunk in reading:
+            found = detector.detect([rgb for _, _, rgb in chunk])
+            waiting = [
+                [threads.submit(_cut, rgb, detection, settings) for detection in _largest(detections, settings)]
+                for (_, _, rgb), detections in zip(chunk, found, strict=True)
+            ]
+            for (index, time_s, _), of_frame in zip(chunk, waiting, strict=True):
+                times[index] = time_s
+                cuts[index] = [cut.result() for cut in of_frame]
     per_frame = {index: [cut.detection for cut in of_frame] for index, of_frame in cuts.items()}
     track_ids = _track(path, per_frame, detector, settings)
     return _rows(wanted, times, cuts, track_ids, reading.reason, settings)
