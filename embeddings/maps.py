@@ -177,6 +177,7 @@ class MapMaker:
             "exaggeration": settings.exaggeration,
             "gradient": gradient,
             "neighbours": drawn.neighbours,
+            "steps": "{} + {}".format(*tsne.steps(n)),
         }
         return xyz, label, used, notes
 

@@ -25,7 +25,9 @@ FFT_FROM_N_POINTS = 10_000
 # Neighbours are searched exactly up to here; Annoy's approximate trees (seeded) pay off above.
 EXACT_NEIGHBOURS_TO_N_POINTS = 200_000
 _EARLY_EXAGGERATION = 12
-_EARLY_STEPS, _STEPS = 250, 500
+# With early exaggeration, without. Started from principal components, large maps keep as many neighbours after half
+# of openTSNE's steps, which cost them minutes.
+_STEPS, _STEPS_OF_LARGE_MAPS = (250, 500), (125, 350)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,11 @@ def gradient_used(wanted: Gradient, n: int, n_dims: int) -> str:
     return "fft" if n_dims == 2 and n >= FFT_FROM_N_POINTS else "bh"
 
 
+def steps(n: int) -> tuple[int, int]:
+    """Steps with early exaggeration, and without."""
+    return _STEPS_OF_LARGE_MAPS if n >= FFT_FROM_N_POINTS else _STEPS
+
+
 def lay_out(
     drawn: Affinities,
     leading: NDArray[np.floating],
@@ -87,8 +94,9 @@ def lay_out(
     # openTSNE multiplies affinities by the exaggeration and divides again: rounding that the next map would feel.
     own = affinity.PrecomputedAffinities(drawn.P.copy(), normalize=False)
     map_ = TSNEEmbedding(begin, own, negative_gradient_method=gradient, random_state=seed, n_jobs=n_jobs)
-    map_ = map_.optimize(_EARLY_STEPS, exaggeration=_EARLY_EXAGGERATION, momentum=0.8)
-    map_ = map_.optimize(_STEPS, exaggeration=exaggeration, momentum=0.8)
+    early, late = steps(len(leading))
+    map_ = map_.optimize(early, exaggeration=_EARLY_EXAGGERATION, momentum=0.8)
+    map_ = map_.optimize(late, exaggeration=exaggeration, momentum=0.8)
     return np.asarray(map_, dtype=np.float32)
 
 

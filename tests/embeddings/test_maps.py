@@ -56,8 +56,7 @@ def test_a_seed_fixes_the_map_and_another_moves_it(method: MapMethod, blobs: np.
 
 def test_the_fft_gradient_parts_the_blobs_too(blobs: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     # An interpolation step costs 10 ms however few the points, so this takes 100 steps, not 750.
-    monkeypatch.setattr(tsne, "_EARLY_STEPS", 50)
-    monkeypatch.setattr(tsne, "_STEPS", 50)
+    monkeypatch.setattr(tsne, "_STEPS", (50, 50))
     fft, bh = (make_map(blobs, perplexity=15, gradient=g) for g in ("fft", "bh"))
     assert (fft.settings["gradient"], bh.settings["gradient"]) == ("fft", "bh")
     # The same objective by two approximations: coordinates differ, what is near what does not.
