@@ -24,10 +24,6 @@ class MapSettings:
     method : MapMethod
     n_dims : int
         2 or 3.
-    pca_dims : int
-        Principal components to work in; fewer where the data holds fewer.
-    pca_method : Reduction
-        How they are found (`embeddings.reduce`); 'auto' is 'exact'.
     perplexity : float or tuple of float
         t-SNE: at least 1; lowered to (n - 1) / 3, and reported, where there are too few points. Several make a
         multi-scale map, whose points are drawn to neighbourhoods of each size alike.
@@ -51,8 +47,6 @@ class MapSettings:
 
     method: MapMethod = "tsne"
     n_dims: int = 2
-    pca_dims: int = 50
-    pca_method: Reduction = "auto"
     perplexity: float | tuple[float, ...] = 30.0
     exaggeration: float = 1.0
     start: Start = "pca"
@@ -78,7 +72,6 @@ class MapSettings:
         if not self.perplexities:
             raise ValueError("perplexity: expected at least one value, got none.")
         for name, value, low, high in (
-            ("pca_dims", self.pca_dims, 1, np.inf),
             *(("perplexity", p, 1, np.inf) for p in self.perplexities),
             ("exaggeration", self.exaggeration, 1, 100),
             ("n_neighbors", self.n_neighbors, 2, np.inf),

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from embeddings import tsne
 from embeddings.checks import as_matrix
-from embeddings.map_settings import MapMethod, MapSettings
+from embeddings.map_settings import MapMethod, MapSettings, Reduction
 from embeddings.projection import Pca
 from embeddings.reduce import fit_pca
 
@@ -33,7 +33,6 @@ __all__ = [
     "MapMethod",
     "MapResult",
     "MapSettings",
-    "make_map",
 ]
 
 # Perplexity needs three neighbours for each unit, so four points are the fewest that allow perplexity 1; UMAP's
@@ -68,13 +67,6 @@ class MapResult:
     notes: tuple[str, ...] = ()
 
 
-def make_map(X: ArrayLike, settings: MapSettings | None = None, *, n_jobs: int = 1) -> MapResult:
-    """Map vectors to the plane or to space: `MapMaker` for a single map."""
-    settings = settings or MapSettings()
-    maker = MapMaker(X, pca_dims=settings.pca_dims, pca_method=settings.pca_method, seed=settings.seed, n_jobs=n_jobs)
-    return maker.make(settings)
-
-
 class MapMaker:
     """Maps of one set of vectors; components and neighbours, which several maps share, are found once.
 
@@ -82,8 +74,12 @@ class MapMaker:
     ----------
     X : array_like [n, d]
         Finite real numbers.
-    pca_dims, pca_method, seed
-        As in `MapSettings`, whose own values `make` does not read.
+    pca_dims : int
+        Principal components to work in; fewer where the data holds fewer.
+    pca_method : Reduction
+        How they are found (`embeddings.reduce`); 'auto' is 'exact'.
+    seed : int
+        Of a randomised search for them.
     n_jobs : int
         Threads of t-SNE. UMAP with a seed runs on one.
 
@@ -101,7 +97,7 @@ class MapMaker:
     """
 
     def __init__(
-        self, X: ArrayLike, *, pca_dims: int = 50, pca_method: str = "auto", seed: int = 0, n_jobs: int = 1
+        self, X: ArrayLike, *, pca_dims: int = 50, pca_method: Reduction = "auto", seed: int = 0, n_jobs: int = 1
     ) -> None:
         array = as_matrix(X)
         self.n_points = len(array)
@@ -110,7 +106,7 @@ class MapMaker:
         self.reduced: NDArray[np.float32] = np.zeros((self.n_points, 1), dtype=np.float32)
         if self.n_points >= 2 and not np.all(array == array[0]):
             method = "exact" if pca_method == "auto" else pca_method
-            self.pca = fit_pca(array, pca_dims, method=method, seed=seed)  # type: ignore[arg-type]
+            self.pca = fit_pca(array, pca_dims, method=method, seed=seed)
             self.reduced = self.pca.transform(array)
         self._affinities: dict[tuple[float, ...], tsne.Affinities] = {}
 

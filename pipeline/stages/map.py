@@ -73,7 +73,7 @@ def _maker(loaded: features.Features, settings: Map, seed: int) -> MapMaker:
 
 
 def _settings(settings: Map, method: str, n_dims: int, seed: int) -> MapSettings:
-    fields = settings.model_dump(exclude={"methods", "dims"})
+    fields = settings.model_dump(exclude={"methods", "dims", "pca_dims", "pca_method"})
     return MapSettings(method=method, n_dims=n_dims, seed=seed, **fields)  # type: ignore[arg-type]
 
 

