@@ -14,12 +14,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +24,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks import machine
+from benchmarks.child import in_child_for, peak_mb
 from embeddings.clusters import hdbscan_clusters
 from embeddings.reduce import fit_pca
 
@@ -108,60 +106,41 @@ CONTENDERS: dict[str, Callable[[Floats], Labels]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a contender took and found; ``labels`` is None where it did not end in time."""
+    """What a contender took and found."""
 
     start_s: float
     seconds: float
     cpu_s: float
     extra_mb: float
-    labels: Labels | None
+    labels: Labels
 
 
-def _measure(pipe: Connection, cluster: Callable[[Floats], Labels], X: Floats) -> None:
+def measure(cluster: Callable[[Floats], Labels], X: Floats) -> Outcome:
+    """Seconds to start and to cluster, processor seconds, memory beyond that of the points in MB, labels."""
     started_s = time.perf_counter()
     cluster(X[:500])  # imports, compiled functions and thread pools
     ready_s = time.perf_counter()
-    pipe.send(ready_s - started_s)
-    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    cpu_s = time.process_time()
+    before_mb, cpu_s = peak_mb(), time.process_time()
     labels = cluster(X)
-    extra_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024 / 1e6
-    pipe.send(
-        Outcome(ready_s - started_s, time.perf_counter() - ready_s, time.process_time() - cpu_s, extra_mb, labels)
-    )
-
-
-def measure(cluster: Callable[[Floats], Labels], X: Floats, limit_s: float) -> Outcome:
-    """In a process of its own, so that its peak memory is its own; it is ended after ``limit_s``."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(theirs, cluster, X))
-    process.start()
-    theirs.close()
-    start_s = ours.recv()
-    found = Outcome(start_s, limit_s, np.nan, np.nan, None)
-    if ours.poll(limit_s):
-        found = ours.recv()
-    process.terminate()
-    process.join()
-    return found
+    seconds, cpu_s = time.perf_counter() - ready_s, time.process_time() - cpu_s
+    return Outcome(ready_s - started_s, seconds, cpu_s, peak_mb() - before_mb, labels)
 
 
 def compare(data: str, X: Floats, truth: Labels | None, names: Sequence[str], limit_s: float) -> None:
     """Print a line for each contender."""
     first: Labels | None = None
     for name in names:
-        found = measure(CONTENDERS[name], X, limit_s)
-        line = f"{data:9}{len(X):8}{X.shape[1]:5}  {name:15}{found.start_s:8.1f}"
-        if found.labels is None:
+        found = in_child_for(limit_s, measure, CONTENDERS[name], X)
+        line = f"{data:9}{len(X):8}{X.shape[1]:5}  {name:15}"
+        if found is None:
             print(f"{line}  not done in {limit_s:.0f} s", flush=True)
             continue
         first = found.labels if first is None else first
         ari = f"{adjusted_rand_score(truth, found.labels):.3f}" if truth is not None else "-"
-        same = f"{adjusted_rand_score(first, found.labels):.4f}" if first is not None else "-"
+        same = f"{adjusted_rand_score(first, found.labels):.4f}"
         print(
-            f"{line}{found.seconds:9.1f}{found.cpu_s:9.1f}{found.extra_mb:8.0f}{found.labels.max() + 1:9}"
-            f"{(found.labels < 0).mean():7.2f}{ari:>7}{same:>8}",
+            f"{line}{found.start_s:8.1f}{found.seconds:9.1f}{found.cpu_s:9.1f}{found.extra_mb:8.0f}"
+            f"{found.labels.max() + 1:9}{(found.labels < 0).mean():7.2f}{ari:>7}{same:>8}",
             flush=True,
         )
 
@@ -175,7 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dims", type=int, nargs="+", default=DIMS)
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--vectors", type=Path, help="matrix of real vectors, .npy; the mixture alone without it")
-    parser.add_argument("--limit-s", type=float, default=600, help="a contender is ended after this many seconds")
+    parser.add_argument(
+        "--limit-s", type=float, default=600, help="a contender is ended after so many seconds, start and all"
+    )
     asked = parser.parse_args(arguments)
     names = [n for n in asked.contenders if n != "fast_hdbscan" or importlib.util.find_spec("fast_hdbscan")]
     components = None

@@ -15,9 +15,7 @@ in a process of its own; ARI is to the mixture's clusters.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +27,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks import machine
+from benchmarks.child import in_child, peak_mb
 from pipeline import tables
 from pipeline.schemas import TABLES
 
@@ -154,37 +153,21 @@ def run(contender: str, folder: Path, min_cluster_size: int) -> dict[str, Any]:
     return {**out, "xyz": xyz, "reduced": maker.reduced, "clusters": clusters}
 
 
-def _measure(pipe: Any, contender: str, folder: Path, min_cluster_size: int, labels: NDArray[np.intp] | None) -> None:
-    """In a process of its own, so that its peak memory is its own."""
+def measure(contender: str, folder: Path, min_cluster_size: int, labels: NDArray[np.intp] | None) -> tuple[Any, ...]:
+    """Seconds by part, peak memory in MB, quality, ARI, number of clusters, share of noise."""
     from sklearn.metrics import adjusted_rand_score
 
     from embeddings.map_quality import map_quality
 
     found = run(contender, folder, min_cluster_size)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    memory_mb = peak_mb()
     seconds = {name: found[name] for name in ("read", "pca", "map", "cluster")}
     quality = map_quality(found["reduced"], found["xyz"])
     clusters, ari, n_clusters, noise = found["clusters"], None, None, None
     if clusters is not None:
         ari = None if labels is None else float(adjusted_rand_score(labels, clusters))
         n_clusters, noise = int(clusters.max(initial=-1)) + 1, float((clusters < 0).mean())
-    pipe.send((seconds, peak_mb, quality, ari, n_clusters, noise))
-
-
-def measure(contender: str, folder: Path, min_cluster_size: int, labels: NDArray[np.intp] | None) -> tuple[Any, ...]:
-    """What a process of its own found."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(theirs, contender, folder, min_cluster_size, labels))
-    process.start()
-    theirs.close()  # so that a process that dies is noticed
-    try:
-        found: tuple[Any, ...] = ours.recv()
-    except EOFError:
-        process.join()
-        raise RuntimeError(f"{contender} ended with exit status {process.exitcode}") from None
-    process.join()
-    return found
+    return seconds, memory_mb, quality, ari, n_clusters, noise
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -211,18 +194,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if contender == "sklearn" and n > SKLEARN_TO:
                     continue
                 labels = mixture_labels(n) if asked.vectors is None else None
-                found = measure(contender, folder, asked.min_cluster_size, labels)
+                found = in_child(measure, contender, folder, asked.min_cluster_size, labels)
                 _print(n, contender, found)
 
 
 def _print(n: int, contender: str, found: tuple[Any, ...]) -> None:
-    seconds, peak_mb, quality, ari, n_clusters, noise = found
+    seconds, memory_mb, quality, ari, n_clusters, noise = found
     parts = "".join(
         f"{seconds[name]:{width}.1f}" for name, width in (("read", 8), ("pca", 8), ("map", 8), ("cluster", 10))
     )
     kept = f"{quality.trustworthiness:9.3f}{quality.knn_recall:8.3f}{quality.distance_spearman:9.3f}"
     groups = "" if n_clusters is None else f"{n_clusters:9}{noise:7.1%}" + ("" if ari is None else f"{ari:7.3f}")
-    print(f"{n:8} {contender:9}{parts}{sum(seconds.values()):8.1f}{peak_mb:9.0f}{kept}{groups}", flush=True)
+    print(f"{n:8} {contender:9}{parts}{sum(seconds.values()):8.1f}{memory_mb:9.0f}{kept}{groups}", flush=True)
 
 
 if __name__ == "__main__":

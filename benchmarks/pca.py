@@ -6,16 +6,14 @@ uv run lf bench pca
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from benchmarks import machine
+from benchmarks.child import in_child, peak_mb
 from embeddings.reduce import fit_pca
 
 # Rows and features: the sample set's codes, the DFDC crops' embeddings, LatentForensics' size.
@@ -42,27 +40,15 @@ def sklearn_pca(X: np.ndarray) -> np.ndarray:
     )
 
 
-def _measure(pipe: Any, function: Callable[..., np.ndarray], n: int, d: int) -> None:
-    """In a process of its own, so that its peak memory is its own."""
+def measure(function: Callable[..., np.ndarray], n: int, d: int) -> tuple[float, float, np.ndarray]:
+    """Seconds, memory above that of the data in MB, result."""
     X = rows(n, d)
     function(X[:60])  # imports and thread pools are not what is measured
-    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before_mb = peak_mb()
     started_s = time.perf_counter()
     result = function(X)
     seconds = time.perf_counter() - started_s
-    extra_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024 / 1e6
-    pipe.send((seconds, extra_mb, result))
-
-
-def measure(function: Callable[..., np.ndarray], n: int, d: int) -> tuple[float, float, np.ndarray]:
-    """Seconds, memory above that of the data in MB, result."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_measure, args=(theirs, function, n, d))
-    process.start()
-    found: tuple[float, float, np.ndarray] = ours.recv()
-    process.join()
-    return found
+    return seconds, peak_mb() - before_mb, result
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for n, d in SIZES:
         if n > asked.max_rows:
             continue
-        own_s, own_mb, own = measure(ours_pca, n, d)
-        other_s, other_mb, other = measure(sklearn_pca, n, d)
+        own_s, own_mb, own = in_child(measure, ours_pca, n, d)
+        other_s, other_mb, other = in_child(measure, sklearn_pca, n, d)
         apart = float(np.abs(own - other).max() / np.abs(other).max())
         print(f"{n:7}{d:9}{own_s:9.2f}{other_s:11.2f}{own_mb:9.0f}{other_mb:12.0f}  {apart:.1e}", flush=True)
 

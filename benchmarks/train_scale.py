@@ -10,15 +10,13 @@ is timed is one fold of a five-fold cross-validation: training on four fifths, a
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.child import in_child, peak_mb
 
 N_ROWS, N_COLUMNS, N_FOLDS = 4_000, 9_216, 5
 ROWS_PER_GROUP = 6
@@ -36,8 +34,8 @@ def material(n: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return X, y, group
 
 
-def _measure(pipe: Any, name: str, profile: str, n: int, d: int) -> None:
-    """In a process of its own, so that its peak memory is its own."""
+def measure(name: str, profile: str, n: int, d: int) -> tuple[float, float, float]:
+    """Seconds, seconds of processor time, and memory beyond that of the matrix in MB."""
     from classifiers.crossval import cross_validate
     from classifiers.models import model_factory
 
@@ -47,29 +45,12 @@ def _measure(pipe: Any, name: str, profile: str, n: int, d: int) -> None:
     halves = group[few] % 2
     # Imports, thread pools and a first small fit are not what is measured.
     next(iter(cross_validate(X[few, :200], y[few], group[few], halves, model_factory=factory)))
-    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before_mb = peak_mb()
     folds = group % N_FOLDS
     started_s, cpu_s = time.perf_counter(), time.process_time()
     next(iter(cross_validate(X, y, group, folds, model_factory=factory)))
     seconds, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
-    extra_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) * 1024 / 1e6
-    pipe.send((seconds, cpu_s, extra_mb))
-
-
-def measure(name: str, profile: str, n: int, d: int) -> tuple[float, float, float]:
-    """Seconds, seconds of processor time, and memory beyond that of the matrix in MB."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(theirs, name, profile, n, d))
-    process.start()
-    theirs.close()  # so that a process that dies is noticed
-    try:
-        found: tuple[float, float, float] = ours.recv()
-    except EOFError:
-        process.join()
-        raise RuntimeError(f"training {name} ended with exit status {process.exitcode}") from None
-    process.join()
-    return found
+    return seconds, cpu_s, peak_mb() - before_mb
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{asked.rows} x {asked.columns} float32: {size_mb:.0f} MB; profile {asked.profile}; one of {N_FOLDS} folds")
     print(f"{'model':<11}{'seconds':>9}{'CPU s':>9}{'MB more':>9}{'matrices':>10}")
     for name in asked.models:
-        seconds, cpu_s, extra_mb = measure(name, asked.profile, asked.rows, asked.columns)
+        seconds, cpu_s, extra_mb = in_child(measure, name, asked.profile, asked.rows, asked.columns)
         print(f"{name:<11}{seconds:>9.1f}{cpu_s:>9.1f}{extra_mb:>9.0f}{extra_mb / size_mb:>10.2f}", flush=True)
 
 
