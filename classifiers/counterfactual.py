@@ -50,6 +50,7 @@ class Walk:
     towards_fake : whether the start is below the threshold, so that the walk leads up.
     crossing : length at which P(fake) first reaches the other side of the threshold; None: not within the farthest.
     flip : length at which the other verdict is first given, beyond the uncertain band; None likewise.
+    farthest : length up to which both were looked for.
     distances : float64 [n_steps], of evenly spaced stops from 0; the last but one stands at ``flip`` (or, without one,
         at ``crossing``), the last one stop past it. Without either they reach to the farthest distance.
     vectors : float32 [n_steps, d], the stops.
@@ -59,6 +60,7 @@ class Walk:
     towards_fake: bool
     crossing: float | None
     flip: float | None
+    farthest: float
     distances: Float64Array
     vectors: Float32Array
     p_fake: Float64Array
@@ -161,7 +163,7 @@ def walk(
     else:
         distances = np.append(np.linspace(0.0, aim, n_steps - 1), aim * (n_steps - 1) / (n_steps - 2))
     vectors = stops(x, signed, distances)
-    return Walk(towards_fake, crossing, flip, distances, vectors, score(vectors))
+    return Walk(towards_fake, crossing, flip, max_distance, distances, vectors, score(vectors))
 
 
 def stops(x: Float32Array, move: Float64Array, distances: Float64Array) -> Float32Array:
