@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VERDICT_COLOURS = {"real": REAL, "fake": FAKE, "uncertain": UNKNOWN}
 PART_COLOURS = {"coarse": CATEGORIES[1], "middle": CATEGORIES[3], "fine": CATEGORIES[5]}
-UNIT = "standard deviations of the codes here"
+UNIT = "standard deviations"
 
 
 def scores(walked: Walked, *, threshold: float, band: tuple[float, float]) -> go.Figure:
@@ -56,9 +56,12 @@ def scores(walked: Walked, *, threshold: float, band: tuple[float, float]) -> go
         hovertemplate="%{customdata}: P(fake) %{y:.3f} after %{x:.3f}<extra></extra>",
         showlegend=False,
     )
-    figure.add_hrect(y0=band[0], y1=band[1], fillcolor=MUTED, opacity=0.12, line_width=0)
-    note = {"text": f"threshold {threshold:.2f}; grey: uncertain", "font": {"color": MUTED}, "xanchor": "right", "x": 1}
-    figure.add_hline(y=threshold, line={"color": MUTED, "dash": "dash", "width": 1.5}, annotation=note)
+    # Named in the legend: a note beside a line would lie on the walk, which begins and ends near both.
+    named = {"showlegend": True, "layer": "below"}
+    name = f"uncertain, {band[0]:.2f} to {band[1]:.2f}"
+    figure.add_hrect(y0=band[0], y1=band[1], fillcolor=MUTED, opacity=0.12, line_width=0, name=name, **named)
+    line = {"color": MUTED, "dash": "dash", "width": 1.5}
+    figure.add_hline(y=threshold, line=line, name=f"threshold {threshold:.2f}", **named)
     for x in (walked.walk.crossing, walked.walk.flip):
         if x is not None:
             figure.add_vline(x=x, line={"color": MUTED, "width": 1})
@@ -97,8 +100,8 @@ def channels(walked: Walked) -> go.Figure:
             hovertemplate="channel %{x}: %{y:.3f}, %{customdata:.1%} of the whole<extra></extra>",
         )
     whole = float(walked.walk.distances[-1])
-    note = {"text": f"whole code {whole:.3g}", "font": {"color": MUTED}, "xanchor": "right", "x": 1}
-    figure.add_hline(y=whole, line={"color": MUTED, "dash": "dot", "width": 1.5}, annotation=note)
+    line = {"color": MUTED, "dash": "dot", "width": 1.5}
+    figure.add_hline(y=whole, line=line, name=f"whole code: {whole:.3g}", showlegend=True)
     figure.update_xaxes(title="W+ channel", dtick=1)
     figure.update_yaxes(title=f"moved by ({UNIT})", rangemode="tozero")
     return layout(figure, height=380)
