@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.counterfactual import Walked
 
 VERDICT_COLOURS = {"real": REAL, "fake": FAKE, "uncertain": UNKNOWN}
-PART_COLOURS = {"coarse": CATEGORIES[1], "middle": CATEGORIES[3], "fine": CATEGORIES[5]}
+PART_COLOURS = {"coarse": CATEGORIES[2], "middle": CATEGORIES[4], "fine": CATEGORIES[8]}
 UNIT = "standard deviations"
 
 

@@ -6,8 +6,10 @@ Nothing is drawn here: `pipeline.walk_pictures` does that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -123,29 +125,34 @@ def open_walker(name: str, params: Params, paths: Paths) -> Walker:
 
 def read_code(paths: Paths, face_id: str, inverter_id: str) -> Codes:
     """A face's stored code, float32 [n_channels, w_dim]; UserError where there is none."""
-    where = (pc.field("face_id") == face_id) & (pc.field("inverter_id") == inverter_id) & pc.field("wplus").is_valid()
-    for batch in tables.read_batches(paths.table("wplus"), "wplus", columns=["wplus", "n_channels"], where=where):
-        for row in batch.to_pylist():
-            return np.asarray(row["wplus"], dtype=np.float32).reshape(row["n_channels"], -1)
+    for row in _rows(paths, (pc.field("face_id") == face_id) & (pc.field("inverter_id") == inverter_id), limit=1):
+        return np.asarray(row["wplus"], dtype=np.float32).reshape(row["n_channels"], -1)
     raise UserError(f"there is no W+ code of face {face_id} by {inverter_id}")
+
+
+def _rows(paths: Paths, where: pc.Expression, *, limit: int) -> list[dict[str, Any]]:
+    """``face_id, wplus, n_channels`` of the first rows that have a code."""
+    columns, rows = ["face_id", "wplus", "n_channels"], []
+    path, where = paths.table("wplus"), where & pc.field("wplus").is_valid()
+    try:
+        for batch in tables.read_batches(path, "wplus", columns=columns, where=where):
+            rows += batch.to_pylist()
+            if len(rows) >= limit:
+                break
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"codes of table 'wplus' cannot be read from {path}; run `dvc repro` again") from error
+    return rows[:limit]
 
 
 def _sample(paths: Paths, choice: Choice) -> tuple[Codes, int, list[str]]:
     """Codes [n, d] of the first faces (ids are hashes, so they are no choice), channels of a code, and their ids."""
-    where = (pc.field("inverter_id") == choice.feature_id) & pc.field("wplus").is_valid()
-    columns = ["face_id", "wplus", "n_channels"]
-    rows = []
-    for batch in tables.read_batches(paths.table("wplus"), "wplus", columns=columns, where=where):
-        rows += batch.to_pylist()
-        if len(rows) >= N_SAMPLE:
-            break
+    rows = _rows(paths, pc.field("inverter_id") == choice.feature_id, limit=N_SAMPLE)
     if len(rows) < 2:
         held = sorted(set(read_light(paths.table("wplus"), "wplus", ["inverter_id"])["inverter_id"]))
         raise UserError(
             f"the model {choice.name} reads codes of '{choice.feature_id}', of which table 'wplus' holds {len(rows)}, "
             f"and a walk needs two or more (it holds: {', '.join(held) or 'none'}); run `dvc repro`"
         )
-    rows = rows[:N_SAMPLE]
     if len({len(row["wplus"]) for row in rows}) > 1:
         raise UserError("table 'wplus' holds codes of different lengths by one inverter; run `dvc repro` again")
     codes = np.array([row["wplus"] for row in rows], dtype=np.float32)

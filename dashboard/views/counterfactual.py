@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 N_FACES = 200  # offered in the menu; the search finds the others
 N_STOPS = (3, 5, 7, 9)
+FACE, KEPT_FACE, KEPT_SEARCH = "walk_face", "kept_walk_face", "kept_walk_search"
 WHAT = (
     "A face's W+ code is moved, in a straight line, along the direction in which the chosen model's answer changes "
     "fastest, until its verdict flips. This shows what the model reacts to. It does not show what makes the face fake: "
@@ -69,18 +70,19 @@ def _face(walker: Walker, places: list[Any]) -> dict[Any, Any] | None:
     if found.empty:
         widgets.tell(f"No face with a W+ code whose id begins with '{text}', and no file of that name.")
         return None
-    # A face that somebody sent on is offered wherever it stands in the order.
-    asked = st.session_state.get("walk_face") or st.query_params.get("walk_face")
+    # A face that was sent on, or chosen before, is offered wherever it stands in the order.
+    asked = st.session_state.get(FACE) or st.query_params.get(FACE) or st.session_state.get(KEPT_FACE)
+    if st.session_state.get(KEPT_SEARCH, (order, text)) != (order, text):
+        asked = None  # another order or search is made to see its first face
+    st.session_state[KEPT_SEARCH] = (order, text)
     offered = set(found["face_id"].head(N_FACES)) | {str(asked)}
     rows = ranked[ranked["face_id"].isin(offered)]
     names = {str(r["face_id"]): _name(r) for r in rows.to_dict("records")}
-    chosen = st.selectbox(
-        f"Face ({min(len(found), N_FACES):,} of {len(found):,})",
-        list(names),
-        format_func=names.__getitem__,
-        key="walk_face",
-        bind="query-params",
-    )
+    # Kept by hand: what Streamlit binds to the address is the text of the menu, which changes with the scores in it.
+    st.session_state[FACE] = asked if asked in names else next(iter(names))
+    head = f"Face ({min(len(found), N_FACES):,} of {len(found):,})"
+    chosen = st.selectbox(head, list(names), format_func=names.__getitem__, key=FACE)
+    st.session_state[KEPT_FACE] = st.query_params[FACE] = chosen
     return next(r for r in rows.to_dict("records") if r["face_id"] == chosen)
 
 
@@ -96,11 +98,11 @@ def _name(row: dict[Any, Any]) -> str:
 def _walked(walker: Walker, face: dict[Any, Any], found: Walked) -> None:
     cautions = walker.choice.warnings()
     if walker.is_flat:
-        cautions.append("So this page walks by the model's own answer, which no calibration has moved.")
+        cautions.append("As calibration makes every answer 0.5, this page walks by the model's own answer.")
     if cautions:
         widgets.warn([" ".join(cautions)])
     _tiles(walker, face, found)
-    walk_strip.show(walker.inverter_id, str(face["face_id"]), found)
+    walk_strip.show(walker.inverter_id, face, found)
     left, right = st.columns(2, gap="large")
     with left:
         figure = walk_figures.scores(found, threshold=walker.rule.threshold, band=walker.decision.band)
@@ -131,12 +133,12 @@ def _outcome(walker: Walker, found: Walked) -> str:
         return f"P(fake) does not cross {rule.threshold:.2f} within {walk.farthest:g} standard deviations."
     if walk.flip is None:
         return (
-            f"P(fake) crosses {rule.threshold:.2f} after {walk.crossing:.3g} standard deviations, but stays uncertain "
+            f"P(fake) crosses {rule.threshold:.2f} after {walk.crossing:.2g} standard deviations, but stays uncertain "
             f"as far as {walk.farthest:g}."
         )
     return (
-        f"P(fake) crosses {rule.threshold:.2f} after {walk.crossing:.3g} standard deviations; the verdict becomes "
-        f"'{found.goal}' after {walk.flip:.3g}."
+        f"P(fake) crosses {rule.threshold:.2f} after {walk.crossing:.2g} standard deviations; the verdict becomes "
+        f"'{found.goal}' after {walk.flip:.2g}."
     )
 
 
@@ -147,9 +149,13 @@ def _null(found: Walked) -> str:
         if null.n:
             said.append(
                 f"{what.format(n=null.n)} it moves P(fake) by {null.median_change:.2g} in the median and "
-                f"{null.largest_change:.2g} at most, and gets as far {null.n_reached} times"
+                f"{null.largest_change:.2g} at most ({null.n_reached or 'none'} get as far)"
             )
-    return f"A step of that length: {'; '.join(said)}." if said else ""
+    null = found.nulls["random"]
+    change = abs(float(found.stops["p_fake"].iloc[-2] - found.stops["p_fake"].iloc[0]))
+    weak = null.n > 0 and null.median_change > change / 2
+    more = " Random moves do much of what the walk does: its direction means little." if weak else ""
+    return f"A step of that length: {'; '.join(said)}.{more}" if said else ""
 
 
 def _tiles(walker: Walker, face: dict[Any, Any], found: Walked) -> None:
@@ -165,9 +171,9 @@ def _tiles(walker: Walker, face: dict[Any, Any], found: Walked) -> None:
         (f"Crosses {walker.rule.threshold:.2f} after", _std(walk.crossing, beyond), apart),
         (f"Verdict ‘{found.goal}’ after", _std(walk.flip, beyond), f"beyond the uncertain band, {_band(walker)}"),
         (
-            "Same step, towards others",
+            "Same step towards other faces",
             f"± {null.median_change:.2g}" if null.n else "—",
-            f"median change of P(fake); {null.n_reached} of {null.n} get as far",
+            f"median change of P(fake); {null.n_reached or 'none'} of {null.n} get as far",
         ),
     ]
     for column, (name, value, detail) in zip(st.columns(4), tiles, strict=True):
@@ -177,7 +183,7 @@ def _tiles(walker: Walker, face: dict[Any, Any], found: Walked) -> None:
 
 
 def _std(distance: float | None, otherwise: str) -> str:
-    return otherwise if distance is None else f"{distance:.3g} std"
+    return otherwise if distance is None else f"{distance:.2g} std"
 
 
 def _band(walker: Walker) -> str:
