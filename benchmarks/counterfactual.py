@@ -66,13 +66,18 @@ def _moves(walker: Walker, logistic: Walker | None, rng: np.random.Generator) ->
         assert gradient is not None
         return cf.steepest(gradient, spread)
 
+    def to_another(x: Codes) -> NDArray[np.float64]:
+        move = cf.moves_towards(rng.permutation(sample)[:2], x, spread)[0]
+        # A walk turns its move where P(fake) has to fall; this one is to lead to the other face all the same.
+        return move if walker.model.predict_p_fake(x[None])[0] < RULE.threshold else -move
+
     answers = cf.answers_slope(sample, walker.model.predict_p_fake(sample), spread)
     found: dict[str, Move] = {"own gradient": own} if logit_gradient(walker.model, sample[0]) is not None else {}
     if logistic is not None and logistic is not walker:
         found["logistic model's weights"] = of_logistic
     return found | {
         "own answers over the faces": lambda x: answers,
-        "towards another face": lambda x: cf.moves_towards(rng.permutation(sample)[:2], x, spread)[0],
+        "towards another face": to_another,
         "random": lambda x: cf.random_moves(1, spread, rng)[0],
     }
 
