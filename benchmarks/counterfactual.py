@@ -21,6 +21,8 @@ from benchmarks import machine
 from classifiers import counterfactual as cf
 from classifiers.gradients import logit_gradient
 from pipeline import params
+from pipeline.errors import UserError
+from pipeline.networks import load_generator
 from pipeline.paths import Paths
 from pipeline.progress import bar
 from pipeline.walker import Codes, Walker, open_walker
@@ -44,6 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(machine.facts())
     names = sorted(f.parent.name for f in paths.models.glob("wplus-*/model.json"))
     walkers = {name.removeprefix("wplus-"): open_walker(name, settings, paths) for name in names}
+    if not walkers:
+        raise UserError(f"there is no model on whole W+ codes in {paths.models}: run `dvc repro train`")
+    first = next(iter(walkers.values()))
+    network = load_generator(
+        settings.invert.generator, device="cpu", allow_noncommercial=settings.weights.allow_noncommercial
+    )
+    ratio = first.spread.reshape(first.n_channels, -1) / network.std_w.numpy()
+    low, middle, high = np.quantile(ratio, [0.01, 0.5, 0.99])
+    print(f"spread of the codes in standard deviations of W: median {middle:.2f}, 98 % from {low:.2f} to {high:.2f}")
+    print(f"two faces of different groups are {first.apart:.2f} apart in the median")
     print(f"{'model':12s}{'direction':28s}{'flips':>7s}{'median':>8s}{'change':>9s}")
     for name, walker in walkers.items():
         for what, move in _moves(walker, walkers.get("logistic"), np.random.default_rng(asked.seed)).items():
