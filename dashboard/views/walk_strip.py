@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.counterfactual import Walked
     from pipeline.walk_pictures import Strip
 
-# All in a row at 1440 px, four in a row at 800.
+# Seven in a row at 1440 px, three at 800.
 GRID = "display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:10px;font-size:13px"
 
 
