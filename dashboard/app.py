@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.commands.page_config import MenuItems
 
 from dashboard import data, privacy, widgets
-from dashboard.views import channels, clusters, inversions, models, overview
+from dashboard.views import channels, clusters, counterfactual, inversions, models, overview
 
 # With an entry of its own there is a menu at the top right, and in it the choice of a light or a dark theme.
 MENU: MenuItems = {"About": "LatentForensics: face videos in, evidence out. Nothing leaves this machine."}
@@ -45,6 +45,9 @@ def main() -> None:
             st.Page(clusters.page, title="Clusters", icon=":material/scatter_plot:", url_path="clusters"),
             st.Page(models.page, title="Models", icon=":material/monitoring:", url_path="models"),
             st.Page(channels.page, title="Channels", icon=":material/tune:", url_path="channels"),
+            st.Page(
+                counterfactual.page, title="Counterfactual", icon=":material/alt_route:", url_path="counterfactual"
+            ),
             st.Page(inversions.page, title="Inversions", icon=":material/compare:", url_path="inversions"),
         ]
     )

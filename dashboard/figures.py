@@ -216,7 +216,7 @@ def importance(rows: pd.DataFrame) -> go.Figure:
     chance = importance_chance(str(rows["method"].iloc[0]))
     if chance is not None:
         figure.add_hline(y=chance, line={"color": MUTED, "dash": "dot", "width": 1.5})
-    title = "W+ channel (0 coarse: pose and shape; high: colour and fine texture)"
+    title = "W+ channel, from pose and shape (0) to colour"
     figure.update_xaxes(title=title, dtick=1, range=[rows["channel"].min() - 0.6, rows["channel"].max() + 0.6])
     figure.update_yaxes(title=safe(measure_name(str(rows["method"].iloc[0]))))
     return layout(figure, height=360)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard import data, privacy
-from pipeline import tables
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.walk_pictures import Strip
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the generator…")
@@ -39,23 +40,46 @@ def strip(face_id: str, inverter_id: str, *, channel: int, n_std: float) -> byte
     """
     if privacy.mode() == "hidden":
         return None
+    name, allow_noncommercial, seed = _settings(inverter_id)
+    from pipeline.walker import read_code
+
+    code = read_code(data.project(), face_id, inverter_id)
+    try:
+        return _strip(code, name, allow_noncommercial, channel, n_std, seed)
+    except ValueError as error:
+        raise UserError(f"this face's code cannot be rendered: {error}") from error
+
+
+@st.cache_data(max_entries=16, show_spinner="Drawing the stops…")
+def _walk(codes: np.ndarray, name: str, allow_noncommercial: bool) -> Strip:
+    from pipeline.walk_pictures import draw
+
+    return draw(_generator(name, allow_noncommercial), codes)
+
+
+def walk(codes: np.ndarray, inverter_id: str) -> Strip | None:
+    """Pictures of a walk's codes float32 [n, n_channels, w_dim], not blurred; None, and nothing drawn, where hidden.
+
+    Raises
+    ------
+    UserError
+        As for `strip`.
+    """
+    if privacy.mode() == "hidden":
+        return None
+    name, allow_noncommercial, _ = _settings(inverter_id)
+    try:
+        return _walk(codes, name, allow_noncommercial)
+    except ValueError as error:
+        raise UserError(f"this face's codes cannot be drawn: {error}") from error
+
+
+def _settings(inverter_id: str) -> tuple[str, bool, int]:
+    """Generator, whether non-commercial weights are allowed, and seed; UserError where the codes are of another one."""
     from pipeline import params
 
     settings = params.load(data.project().params)
     name = settings.invert.generator
     if not inverter_id.startswith(name):
         raise UserError(f"the codes are of '{inverter_id}', params.yaml names the generator '{name}'")
-    code = _code(face_id, inverter_id)
-    try:
-        return _strip(code, name, settings.weights.allow_noncommercial, channel, n_std, settings.seed)
-    except ValueError as error:
-        raise UserError(f"this face's code cannot be rendered: {error}") from error
-
-
-def _code(face_id: str, inverter_id: str) -> np.ndarray:
-    where = (pc.field("face_id") == face_id) & (pc.field("inverter_id") == inverter_id)
-    columns = ["wplus", "n_channels"]
-    for batch in tables.read_batches(data.project().table("wplus"), "wplus", columns=columns, where=where):
-        for row in batch.to_pylist():
-            return np.asarray(row["wplus"], dtype=np.float32).reshape(row["n_channels"], -1)
-    raise UserError(f"there is no W+ code of face {face_id}")
+    return name, settings.weights.allow_noncommercial, settings.seed

@@ -59,6 +59,7 @@ BENCHMARKS = {
     "calibration": "calibration",
     "channels": "channels",
     "cluster": "cluster",
+    "counterfactual": "counterfactual",
     "coverage": "coverage",
     "dashboard": "dashboard",
     "detect": "detect",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dashboard import choosing, exports, privacy, tags, widgets
 from dashboard.colouring import NUMBERS, column_name
 from dashboard.map_points import MapPoints
-from dashboard.profile import Sizes, profile, sizes
+from dashboard.profiles import Sizes, profile, sizes
 from pipeline.errors import UserError
 from pipeline.report import blocks
 from pipeline.schemas import TAG_KINDS

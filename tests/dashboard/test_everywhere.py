@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from dashboard import downloads, privacy, theme
 from pipeline.report.images import decode, encode
 from pipeline.report.palette import ACCENT, CATEGORIES, FAKE, REAL
+from tests.conftest import REPOSITORY
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 SIGHTS = {
@@ -103,3 +105,9 @@ def test_a_blurred_picture_keeps_no_detail() -> None:
     assert privacy.protect(encode(face), "hidden") is None
     assert privacy.protect(b"broken", "blurred") is None
     assert privacy.protect(encode(face), "shown") == encode(face)
+
+
+def test_no_module_stands_in_front_of_python_s_own() -> None:
+    """Streamlit puts the script's folder first on the path: a `profile.py` there broke `import torch` in the server."""
+    ours = {file.stem for file in (REPOSITORY / "dashboard").glob("*.py")} | {"views", "assets"}
+    assert not ours & set(sys.stdlib_module_names)

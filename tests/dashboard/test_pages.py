@@ -18,7 +18,7 @@ from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 from tests.report import material
 
-PAGES = ("overview", "clusters", "models", "channels", "inversions")
+PAGES = ("overview", "clusters", "models", "channels", "counterfactual", "inversions")
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import exports, profile, similar, tags
+from dashboard import exports, profiles, similar, tags
 from pipeline.errors import UserError
 from pipeline.ingest.layouts import listed
 from tests.report import material
@@ -18,19 +18,19 @@ from tests.report import material
 
 def test_a_share_over_single_faces_has_wilson_s_interval() -> None:
     values = np.array([1.0] * 30 + [0.0] * 70)
-    found = profile.estimate(values, np.arange(100), is_share=True)
+    found = profiles.estimate(values, np.arange(100), is_share=True)
     assert found.value == 0.3
     # Wilson's score interval of 30 of 99 effective faces by Student's t(99) = 1.984; 0.219 to 0.396 by the normal law.
     assert (found.low, found.high) == pytest.approx((0.218, 0.397), abs=0.002)
-    assert profile.estimate(np.zeros(20), np.arange(20) // 2, is_share=True).high > 0.25  # ten groups, none fake
+    assert profiles.estimate(np.zeros(20), np.arange(20) // 2, is_share=True).high > 0.25  # ten groups, none fake
 
 
 def test_faces_of_one_group_count_once() -> None:
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 25)
     values = np.repeat(rng.integers(0, 2, 40), 25).astype(float)
-    together = profile.estimate(values, groups, is_share=True)
-    alone = profile.estimate(values[::25], np.arange(40), is_share=True)
+    together = profiles.estimate(values, groups, is_share=True)
+    alone = profiles.estimate(values[::25], np.arange(40), is_share=True)
     assert (together.low, together.high) == pytest.approx((alone.low, alone.high), abs=1e-9)
     assert together.n_groups == 40
 
@@ -41,7 +41,7 @@ def test_intervals_agree_with_drawing_groups() -> None:
     values = rng.normal(size=900) + rng.normal(size=60)[groups]
     a = rng.random(900) < 0.4
     b = ~a
-    mean, apart = profile.estimate(values, groups, is_share=False), profile.difference(values, groups, a, b)
+    mean, apart = profiles.estimate(values, groups, is_share=False), profiles.difference(values, groups, a, b)
     draws = rng.multinomial(60, np.full(60, 1 / 60), size=4000)
 
     def drawn(rows: np.ndarray) -> np.ndarray:
@@ -66,10 +66,10 @@ def test_a_profile_marks_what_differs_and_nothing_else() -> None:
     )  # fmt: skip
     a = np.arange(n) < 200
     points.loc[a, "method"] = "a"
-    table = profile.profile(points, np.arange(n) % 50, a, ~a).set_index("what")
+    table = profiles.profile(points, np.arange(n) % 50, a, ~a).set_index("what")
     assert table.loc["a", "a"] == 1.0
     assert table["differs"].to_dict() == {"fake": False, "a": True, "b": True, "sharpness": False}  # one compression
-    assert profile.sizes(points, a) == profile.Sizes(200, 1, 50, None)
+    assert profiles.sizes(points, a) == profiles.Sizes(200, 1, 50, None)
 
 
 @pytest.fixture
