@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, figures, widgets
+from dashboard import data, figures, levels, widgets
 from pipeline.report import blocks, notes, scores, summary
 from pipeline.report.palette import measure_name, metric_name, model_name
 
@@ -133,15 +133,10 @@ def _classifiers() -> None:
     metrics = widgets.need("metrics")
     if metrics is None:
         return
-    pairs = scores.judged(metrics)
-    if not pairs:
-        widgets.tell(f"No classifier was judged: {scores.why_unjudged(metrics, data.metadata('metrics'))}.")
+    asked = levels.choose(metrics)
+    if asked is None:
         return
-    levels = [level for level, _ in pairs]
-    level = st.segmented_control(
-        "Judged per", levels, default=levels[0], key="level", required=True, bind="query-params"
-    )
-    split = dict(pairs)[level]
+    level, split = asked
     names = scores.metric_order(metrics)
     table = scores.metric_table(metrics, level=level, split=split, names=names)
     shown = table.drop(columns="reason").assign(model=table["model"].map(model_name))
