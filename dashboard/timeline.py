@@ -55,7 +55,6 @@ def timeline(strips: Sequence[Strip], missed: pd.DataFrame, *, duration_s: float
     tracks = longest(pd.concat([strip.rows for strip in strips]))
     named: set[str] = set()
     for row, strip in enumerate(strips, start=1):
-        _ground(figure, strip, row)
         for place, track in enumerate(tracks):
             part = strip.rows[strip.rows["track_id"].eq(track)].sort_values("time_s")
             if part.empty:
@@ -69,6 +68,7 @@ def timeline(strips: Sequence[Strip], missed: pd.DataFrame, *, duration_s: float
                 hovertemplate="%{x:.2f} s, frame %{customdata[0]}: %{y:.3f}<extra>%{fullData.name}</extra>",
             )  # fmt: skip
             named.add(name)
+        _ground(figure, strip, row)
         if not missed.empty:
             figure.add_scatter(
                 x=missed["time_s"], y=[_BELOW] * len(missed), mode="markers", name="no score", legendgroup="no score",
@@ -89,7 +89,26 @@ def timeline(strips: Sequence[Strip], missed: pd.DataFrame, *, duration_s: float
 def _ground(figure: go.Figure, strip: Strip, row: int) -> None:
     """Band, threshold and suspicious seconds, below the lines."""
     if strip.band is not None:
-        figure.add_hrect(*strip.band, fillcolor=GRID, opacity=0.8, line_width=0, layer="below", row=row, col=1)
+        figure.add_hrect(
+            *strip.band,
+            fillcolor=GRID,
+            opacity=0.8,
+            line_width=0,
+            layer="below",
+            row=row,
+            col=1,
+            exclude_empty_subplots=False,
+        )
     for start, end in strip.suspicious_s:
-        figure.add_vrect(start, end, fillcolor=FAKE, opacity=0.15, line_width=0, layer="below", row=row, col=1)
+        figure.add_vrect(
+            start,
+            end,
+            fillcolor=FAKE,
+            opacity=0.15,
+            line_width=0,
+            layer="below",
+            row=row,
+            col=1,
+            exclude_empty_subplots=False,
+        )
     figure.add_hline(strip.threshold, line={"color": MUTED, "dash": "dot", "width": 1.3}, row=row, col=1)

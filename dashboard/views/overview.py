@@ -6,9 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, figures, levels, widgets
+from dashboard.views import changes
 from pipeline.report import blocks, notes, scores, summary
 from pipeline.report.palette import measure_name, metric_name, model_name
 
+_WARNED_OF = ("videos", "faces", "leaks", "splits", "wplus", "metrics", "shortcuts")
 N_TABLE_METRICS = 5  # the rest is in the figure's list of metrics
 
 
@@ -16,8 +18,8 @@ def page() -> None:
     """Draw the page."""
     st.title("Overview")
     _tiles()
-    known = {name: data.optional(name) for name in ("videos", "faces", "wplus", "metrics")}
-    widgets.warn(notes.all_warnings(known))
+    known = {name: data.optional(name) for name in _WARNED_OF}
+    widgets.warn(notes.all_warnings(known) + changes.warnings())
     st.header("Material")
     _material()
     st.header("Faces")
@@ -26,6 +28,7 @@ def page() -> None:
     _quality()
     st.header("Classifiers")
     _classifiers()
+    changes.show()
     st.header("W+ channels")
     _importance()
 

@@ -74,7 +74,8 @@ def _labels(found: list[str], videos: pd.DataFrame | None) -> dict[str, str]:
     files = dict(zip(videos["video_id"], videos["rel_path"], strict=True))
     n_of = Counter(files.values())
     named = {v: files.get(v) for v in found}
-    return {v: v if f is None else f"{f} ({v})" if n_of[f] > 1 else str(f) for v, f in named.items()}
+    shown = {v: v if f is None else f"{f} ({v})" if n_of[f] > 1 else str(f) for v, f in named.items()}
+    return dict(sorted(shown.items(), key=lambda item: (item[1].casefold(), item[0])))
 
 
 def _tiles(own: pd.DataFrame, row: dict[str, Any] | None) -> None:
@@ -82,7 +83,7 @@ def _tiles(own: pd.DataFrame, row: dict[str, Any] | None) -> None:
     label = summary.named_labels(own)["label"].iloc[0]
     ok = own[own["status"].eq("ok")]
     tiles = [
-        ("Label", label, str(own["method"].iloc[0] or "no method named")),
+        ("Label", label, f"method: {own['method'].iloc[0] or 'not named'}"),
         ("Face coverage", blocks.percent(found.share), f"{found.n_ok} of {found.n_frames} sampled frames"),
         ("Tracks", f"{ok['track_id'].nunique()}", "faces that were followed"),
     ]
@@ -150,12 +151,12 @@ def _verdicts(own: pd.DataFrame, predictions: pd.DataFrame, chosen: list[tuple[s
     table = pd.DataFrame(
         {
             "model": rows["space"] + " · " + rows["model"].map(model_name),
-            "of": rows["id"].map(ids),
+            "judged": rows["id"].map(ids),
             "P(fake)": rows["p_fake"],
             "verdict": [verdict(p, unsure) for p, unsure in zip(rows["p_fake"], rows["uncertain"], strict=True)],
-            "side of the split": rows["split"].map(lambda s: "judged out of fold" if s == "cv" else s),
+            "side of the split": rows["split"].map(lambda s: "out of fold" if s == "cv" else s),
         }
-    ).sort_values(["model", "of"], ascending=[True, False])
+    ).sort_values(["model", "judged"], ascending=[True, False])
     widgets.table(table, "video_verdicts", config={"P(fake)": st.column_config.NumberColumn(format="%.3f")})
 
 

@@ -1,0 +1,205 @@
+"""On the page Overview: tables that settings have overtaken, and what the last run changed beside an earlier one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import data, widgets
+from pipeline import history, params
+from pipeline.errors import UserError
+from pipeline.report import load, scores
+from pipeline.report.palette import lower_is_better, metric_name, model_name
+from pipeline.stale import Stale, inputs, stale
+
+N_NAMED = 6
+
+
+def warnings() -> list[str]:
+    """A sentence where tables are older than the settings."""
+    found = _stale()
+    own = [s for s in found if s.changes]
+    if not own:
+        return []
+    names = sorted({name for s in own for name, _, _ in s.changes})
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return [
+        f"{len(found)} tables are older than params.yaml says ({', '.join(names[:N_NAMED])}{more} changed since): run "
+        "`dvc repro`. They are listed under Since the previous run."
+    ]
+
+
+def _stale() -> list[Stale]:
+    project = data.project()
+    try:
+        settings = params.load(project.params)
+    except UserError:
+        return []  # said in `show`
+    return stale(settings, load.recorded(project), inputs(project.root), set(data.judges()))
+
+
+def show() -> None:
+    """Draw the section."""
+    st.header("Since the previous run")
+    _overtaken()
+    project = data.project()
+    root = str(project.root.resolve())
+    found = _history(root, _version(history.cache_folder(project.root)))
+    if found is None:
+        widgets.tell(
+            "There is no earlier run to compare with: DVC notes each run in its cache, and this folder has none. Run "
+            "the pipeline by `dvc repro`."
+        )
+        return
+    current = history.file_md5(project.table("metrics"))
+    runs = found.runs()
+    now = next((r for r in runs if r.note.came_out[history.METRICS] == current), None)
+    earlier = [r for r in runs if r is not now]
+    if current is None or not earlier:
+        widgets.tell("There is no earlier run to compare with: DVC's cache knows of no other metrics than these.")
+        return
+    names = {f"{r.made:%Y-%m-%d %H:%M:%S}": r for r in earlier}
+    name = st.selectbox("Compared with the run of", list(names), key="previous_run", bind="query-params")
+    before = names[name]
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        _inputs(before, now)
+    with right:
+        _metrics(found, before)
+
+
+def _overtaken() -> None:
+    settings = widgets.attempt(lambda: params.load(data.project().params))
+    found = _stale() if settings is not None else []
+    if not found:
+        return
+    st.markdown("**Tables that params.yaml has overtaken**")
+    rows: list[tuple[str, str, str, str]] = []
+    for one in found:
+        rows += [(one.table, name, _text(then), _text(now)) for name, then, now in one.changes]
+        if not one.changes:
+            rows.append((one.table, f"made from {', '.join(one.made_from)}", "", ""))
+    widgets.table(pd.DataFrame(rows, columns=["table", "setting", "made with", "params.yaml"]), "overtaken")
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading what DVC noted of earlier runs")
+def _history(root: str, version: tuple[int, int]) -> history.History | None:
+    return history.read(Path(root))
+
+
+def _version(cache: Path) -> tuple[int, int]:
+    """Changes with every run that DVC notes."""
+    folders = [*cache.glob("runs/*/*"), *cache.glob("runs/*")]
+    return len(folders), max((f.stat().st_mtime_ns for f in folders), default=0)
+
+
+def _inputs(before: history.Run, now: history.Run | None) -> None:
+    from pipeline.compared_runs import changed
+
+    st.markdown("**Settings behind the metrics**")
+    if now is None:
+        widgets.tell("The metrics shown here were not made by `dvc repro`, so what went into them is not noted.")
+        return
+    settings = changed(before.settings, now.settings)
+    if settings.empty:
+        st.caption("The same in both runs.")
+    else:
+        shown = settings.assign(**{c: settings[c].map(_text) for c in ("before", "now")})
+        widgets.table(shown.rename(columns={"name": "setting"}), "changed_settings")
+    files = changed(before.inputs, now.inputs)["name"].tolist()
+    roots = {run.settings.get("data.root") for run in (before, now)}
+    code, material = ([f for f in files if (f in roots) is wanted] for wanted in (False, True))
+    if code:
+        named = ", ".join(code[:N_NAMED]) + (f" and {len(code) - N_NAMED} more" if len(code) > N_NAMED else "")
+        st.caption(widgets.plain(f"The program differs too: {named}."))
+    if material:
+        st.caption(widgets.plain(f"So does the material: {', '.join(material[:N_NAMED])}."))
+
+
+def _text(value: Any) -> str:
+    return "—" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _metrics(found: history.History, before: history.Run) -> None:
+    st.markdown("**Metrics, now beside then**")
+    metrics = widgets.need("metrics")
+    stored = found.stored(before, history.METRICS)
+    if metrics is None or stored is None:
+        if stored is None:
+            widgets.tell("The metrics of that run are no longer in DVC's cache (`dvc gc` removes them).")
+        return
+    then = widgets.attempt(lambda: load.read_light(stored, "metrics"))
+    pairs = dict(scores.judged(metrics))
+    if then is None or not pairs:
+        return
+    level = st.session_state.get("level")
+    level = level if level in pairs else next(iter(pairs))
+    names = scores.metric_order(metrics)
+    metric = st.selectbox("Metric of both", names, format_func=metric_name, key="change_metric", bind="query-params")
+    _table(found, before, metrics, then, level, pairs[level], metric)
+
+
+def _table(
+    found: history.History, before: history.Run, metrics: pd.DataFrame, then: pd.DataFrame, level: str, split: str,
+    metric: str,
+) -> None:  # fmt: skip
+    from pipeline.compared_runs import KEY, metric_changes
+
+    rows = metric_changes(then, metrics, level=level, split=split, metric=metric)
+    pairs = _paired(found, before, level, split)
+    own = None if pairs is None else pairs[pairs["metric"].eq(metric)].drop(columns="metric")
+    if own is not None:
+        rows = rows.merge(own, on=KEY, how="left", suffixes=("", "_paired"))
+    shown = pd.DataFrame(
+        {
+            "model": [f"{r['space']} · {model_name(r['model'])}" for r in rows.to_dict("records")],
+            "then": [_cell(r, "_before") for r in rows.to_dict("records")],
+            "now": [_cell(r, "_now") for r in rows.to_dict("records")],
+            "now - then": rows["difference"],
+            "intervals": rows["apart"].map({True: "apart", False: "overlap"}).fillna("—"),
+        }
+    )
+    if own is not None and not own.empty:
+        shown["on the same items"] = [
+            scores.format_interval(tuple(scores.optional(r[c]) for c in ("difference_paired", "ci_low", "ci_high")))  # type: ignore[arg-type]
+            for r in rows.to_dict("records")
+        ]
+    numbers = {"now - then": st.column_config.NumberColumn(format="%+.3f")}
+    widgets.table(shown, "changed_metrics", raw=rows, config=numbers)
+    good = "low" if lower_is_better(metric) else "high"
+    st.caption(
+        widgets.plain(
+            f"{level}s of split {split}; {good} is good. 'On the same items': difference with its 95 % interval, the "
+            "same source groups drawn for both runs; an interval without 0 shows a change. Intervals that overlap do "
+            "not show that nothing changed."
+        )
+    )
+
+
+def _cell(row: dict[Any, Any], side: str) -> str:
+    value, low, high = (scores.optional(row[f"{c}{side}"]) for c in ("value", "ci_low", "ci_high"))
+    return scores.format_interval((value, low, high))
+
+
+def _paired(found: history.History, before: history.Run, level: str, split: str) -> pd.DataFrame | None:
+    stored = found.stored(before, history.PREDICTIONS)
+    predictions = data.optional("predictions")
+    if stored is None or predictions is None:
+        return None
+    path = data.project().table("predictions")
+    try:
+        return _differences(str(stored), str(path), data.signature(path), level, split)
+    except UserError:
+        return None
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing both runs item by item")
+def _differences(then: str, now: str, files: data.Signature, level: str, split: str) -> pd.DataFrame:
+    from pipeline.compared_runs import paired
+
+    before, after = (load.read_light(Path(p), "predictions") for p in (then, now))
+    return paired(before, after, level=level, split=split)
