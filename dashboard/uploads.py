@@ -60,9 +60,9 @@ class State:
 class Desk:
     """One session's place for one clip."""
 
-    def __init__(self, project: Paths, command: tuple[str, ...] = COMMAND) -> None:
+    def __init__(self, project: Paths, command: tuple[str, ...] | None = None) -> None:
         self.state = State()
-        self._project, self._command = project, command
+        self._project, self._command = project, command or COMMAND
         self._folder: Path | None = None
         self._process: subprocess.Popen[str] | None = None
         self._waiter: threading.Thread | None = None

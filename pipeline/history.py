@@ -20,7 +20,7 @@ import yaml
 
 METRICS, PREDICTIONS = "reports/metrics.parquet", "reports/predictions.parquet"
 MAX_FILES = 600  # the newest notes that are read: some 35 whole runs, a second or two
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,15 @@ def _notes(cache: Path) -> Iterator[Note]:
             continue
     for made_s, file in sorted(files, reverse=True)[:MAX_FILES]:
         try:
-            told = yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER)
+            told = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             continue
         if isinstance(told, dict):
-            yield Note(made_s, _settings(told.get("params")), _hashes(told.get("deps")), _hashes(told.get("outs")))
+            yield Note(made_s, _settings(told.get("params")), hashes(told.get("deps")), hashes(told.get("outs")))
 
 
-def _hashes(items: Any) -> dict[str, str]:
+def hashes(items: Any) -> dict[str, str]:
+    """Path -> hash of what DVC notes as ``deps`` or ``outs``."""
     rows = [i for i in items or () if isinstance(i, dict) and "path" in i]
     return {str(i["path"]): str(i.get("md5") or i.get("etag") or "") for i in rows}
 

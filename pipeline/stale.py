@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.history import flat
+from pipeline.history import LOADER, flat, hashes
 from pipeline.params import Params, StageParams
 from pipeline.paths import Paths
 from pipeline.schemas import TABLES
@@ -22,7 +22,7 @@ class Stale:
     Attributes
     ----------
     changes : (setting, value at the time, value now).
-    made_from : tables that are stale and went into it.
+    made_from : tables that went into it and are stale, or were made anew since.
     """
 
     table: str
@@ -33,7 +33,7 @@ class Stale:
 def stale(
     params: Params,
     recorded: Mapping[str, Mapping[str, Any]],
-    made_from: Mapping[str, Collection[str]],
+    order: Order,
     judges: Collection[tuple[str, str]],
 ) -> list[Stale]:
     """Stale tables, in the order of `schemas.TABLES`.
@@ -41,18 +41,20 @@ def stale(
     Parameters
     ----------
     recorded : what the writer of each table noted, as `pipeline.report.load.recorded` gives it.
-    made_from : table -> tables its stage reads, as `inputs` gives it.
     judges : (space, model) in ``predictions``; which ones are asked for is no part of what that table notes.
     """
     own = {name: tuple(_changes(params, meta)) for name, meta in recorded.items()}
     if "predictions" in own:
         own["predictions"] += tuple(_pieces(params, recorded["predictions"], judges))
-    found = {name for name, changes in own.items() if changes}
-    while more := {n for n in recorded if n not in found and found & set(made_from.get(n, ()))}:
+    found = {name for name, changes in own.items() if changes or order.behind.get(name)}
+    while more := {n for n in recorded if n not in found and found & set(order.made_from.get(n, ()))}:
         found |= more
-    return [
-        Stale(name, own[name], tuple(sorted(found & set(made_from.get(name, ()))))) for name in TABLES if name in found
-    ]
+    return [Stale(n, own[n], tuple(sorted(_older(n, order, found)))) for n in TABLES if n in found]
+
+
+def _older(name: str, order: Order, found: set[str]) -> set[str]:
+    """Tables whose next, or present, version the table was not made from."""
+    return (found & set(order.made_from.get(name, ()))) | set(order.behind.get(name, ()))
 
 
 def _changes(params: Params, meta: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -83,16 +85,33 @@ def _named(pairs: set[tuple[str, str]]) -> str | None:
     return ", ".join(f"{space}-{model}" for space, model in sorted(pairs)) or None
 
 
-def inputs(root: Path) -> dict[str, set[str]]:
-    """Table -> tables its stage reads, from the project's ``dvc.yaml``; empty where that cannot be read."""
+@dataclass(frozen=True)
+class Order:
+    """What is made from what.
+
+    Attributes
+    ----------
+    made_from : table -> tables its stage reads.
+    behind : table -> those of them that were made anew since.
+    """
+
+    made_from: Mapping[str, Collection[str]] = field(default_factory=dict)
+    behind: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+def order(root: Path) -> Order:
+    """As the project's ``dvc.lock`` has it, which names what each stage read and made; empty where it is unreadable."""
+    name_of = {Paths().table(name).as_posix(): name for name in TABLES}
     try:
-        told = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))
-        stages = list(told["stages"].values())
-        name_of = {Paths().table(name).as_posix(): name for name in TABLES}
-        out: dict[str, set[str]] = {}
-        for stage in stages:
-            reads = {name_of[d] for d in stage.get("deps", []) if d in name_of}
-            out |= {name_of[o]: reads for o in stage.get("outs", []) if isinstance(o, str) and o in name_of}
+        told = yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), Loader=LOADER)
+        notes = [(hashes(stage.get("deps")), hashes(stage.get("outs"))) for stage in told["stages"].values()]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return {}
-    return out
+        return Order()
+    newest = {path: md5 for _, outs in notes for path, md5 in outs.items()}
+    made_from: dict[str, set[str]] = {}
+    behind: dict[str, set[str]] = {}
+    for deps, outs in notes:
+        for table in (name_of[path] for path in outs if path in name_of):
+            made_from[table] = {name_of[path] for path in deps if path in name_of}
+            behind[table] = {name_of[p] for p, md5 in deps.items() if p in name_of and newest.get(p, md5) != md5}
+    return Order(made_from, behind)

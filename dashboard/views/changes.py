@@ -14,38 +14,36 @@ from pipeline import history, params
 from pipeline.errors import UserError
 from pipeline.report import load, scores
 from pipeline.report.palette import lower_is_better, metric_name, model_name
-from pipeline.stale import Stale, inputs, stale
+from pipeline.stale import Stale, order, stale
 
 N_NAMED = 6
 
 
-def warnings() -> list[str]:
-    """A sentence where tables are older than the settings."""
-    found = _stale()
-    own = [s for s in found if s.changes]
-    if not own:
+def warnings(overtaken: list[Stale]) -> list[str]:
+    """A sentence where tables are older than the settings, or than what they were made from."""
+    if not overtaken:
         return []
-    names = sorted({name for s in own for name, _, _ in s.changes})
+    names = sorted({name for one in overtaken for name, _, _ in one.changes})
     more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
-    return [
-        f"{len(found)} tables are older than params.yaml says ({', '.join(names[:N_NAMED])}{more} changed since): run "
-        "`dvc repro`. They are listed under Since the previous run."
-    ]
+    why = f"params.yaml ({', '.join(names[:N_NAMED])}{more} changed since)" if names else "what they were made from"
+    many = f"{len(overtaken)} tables are" if len(overtaken) > 1 else f"The table {overtaken[0].table} is"
+    return [f"{many} older than {why}: run `dvc repro`. The section Since the previous run lists which."]
 
 
-def _stale() -> list[Stale]:
+def overtaken() -> list[Stale]:
+    """Tables that a new run would change, as far as settings and DVC's notes tell; none where settings are missing."""
     project = data.project()
     try:
         settings = params.load(project.params)
     except UserError:
         return []  # said in `show`
-    return stale(settings, load.recorded(project), inputs(project.root), set(data.judges()))
+    return stale(settings, load.recorded(project), order(project.root), set(data.judges()))
 
 
-def show() -> None:
+def show(overtaken: list[Stale]) -> None:
     """Draw the section."""
     st.header("Since the previous run")
-    _overtaken()
+    _overtaken(overtaken)
     project = data.project()
     root = str(project.root.resolve())
     found = _history(root, _version(history.cache_folder(project.root)))
@@ -72,18 +70,16 @@ def show() -> None:
         _metrics(found, before)
 
 
-def _overtaken() -> None:
-    settings = widgets.attempt(lambda: params.load(data.project().params))
-    found = _stale() if settings is not None else []
-    if not found:
+def _overtaken(found: list[Stale]) -> None:
+    if widgets.attempt(lambda: params.load(data.project().params)) is None or not found:
         return
-    st.markdown("**Tables that params.yaml has overtaken**")
+    st.markdown("**Tables that are out of date**")
     rows: list[tuple[str, str, str, str]] = []
     for one in found:
         rows += [(one.table, name, _text(then), _text(now)) for name, then, now in one.changes]
-        if not one.changes:
-            rows.append((one.table, f"made from {', '.join(one.made_from)}", "", ""))
-    widgets.table(pd.DataFrame(rows, columns=["table", "setting", "made with", "params.yaml"]), "overtaken")
+        if one.made_from:
+            rows.append((one.table, f"made from an older {', '.join(one.made_from)}", "", ""))
+    widgets.table(pd.DataFrame(rows, columns=["table", "why", "made with", "params.yaml has"]), "overtaken")
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading what DVC noted of earlier runs")

@@ -19,7 +19,8 @@ def page() -> None:
     st.title("Overview")
     _tiles()
     known = {name: data.optional(name) for name in _WARNED_OF}
-    widgets.warn(notes.all_warnings(known) + changes.warnings())
+    overtaken = changes.overtaken()
+    widgets.warn(notes.all_warnings(known) + changes.warnings(overtaken))
     st.header("Material")
     _material()
     st.header("Faces")
@@ -28,7 +29,7 @@ def page() -> None:
     _quality()
     st.header("Classifiers")
     _classifiers()
-    changes.show()
+    changes.show(overtaken)
     st.header("W+ channels")
     _importance()
 

@@ -14,7 +14,9 @@ import sys
 import threading
 from pathlib import Path
 
+from pipeline import params
 from pipeline.errors import UserError
+from pipeline.paths import Paths
 
 
 def say(**what: str) -> None:
@@ -31,26 +33,22 @@ class _Parts(logging.Handler):
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin, whose lock the interpreter would miss when it ends
+        pass
     os._exit(1)  # nothing to tidy: who asked owns the folder, or the next one to start sweeps it
 
 
-def main(arguments: list[str]) -> int:
+def judge(paths: Paths, clip: Path, out: Path, model: str | None) -> int:
     """Judge the clip; 0 done, 1 the user can mend it."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     log = logging.getLogger("latentforensics")
     log.setLevel(logging.DEBUG)
     log.addHandler(_Parts())
-    log.propagate = False
     say(part="start")
-    clip, out, *rest = arguments
     try:
-        from pipeline import params
-        from pipeline.paths import Paths
-        from pipeline.predict import chain
+        settings = params.load(paths.params)
+        from pipeline.predict import chain  # torch comes with it: what is wrong with the settings is said before
 
-        paths = Paths()
-        chain.predict(params.load(paths.params), paths, [Path(clip)], Path(out), model=rest[0] if rest else None)
+        chain.predict(settings, paths, [clip], out, model=model)
     except UserError as error:
         say(error=str(error))
         return 1
@@ -58,4 +56,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.getLogger("latentforensics").propagate = False
+    sys.exit(judge(Paths(), Path(sys.argv[1]), Path(sys.argv[2]), (*sys.argv[3:], None)[0]))

@@ -19,7 +19,7 @@ def test_no_learning_library_is_imported() -> None:
         "import sys\n"
         "import dashboard.data, dashboard.widgets, dashboard.figures, dashboard.map_points, dashboard.similar\n"
         "import dashboard.views.overview, dashboard.views.clusters, dashboard.views.inversions\n"
-        "import dashboard.views.models, dashboard.views.channels\n"
+        "import dashboard.views.models, dashboard.views.channels, dashboard.views.video\n"
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

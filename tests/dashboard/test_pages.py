@@ -18,7 +18,7 @@ from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 from tests.report import material
 
-PAGES = ("overview", "clusters", "models", "channels", "inversions")
+PAGES = ("overview", "clusters", "models", "channels", "inversions", "video")
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
 
@@ -222,6 +222,7 @@ def test_unreadable_tables_are_said(page: str, how: str, tmp_path: Path, monkeyp
         ("models", ["predictions", "method_metrics", "slices", "learning"]),
         ("channels", ["importance", "channel_groups", "agreement", "wplus", "faces"]),
         ("inversions", ["videos", "faces", "reconstructions"]),
+        ("video", ["videos", "predictions", "metrics"]),
     ],
 )
 def test_a_table_beside_the_page_s_own_may_be_missing(
