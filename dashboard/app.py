@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 from streamlit.commands.page_config import MenuItems
 
-from dashboard import data, privacy, widgets
+from dashboard import data, privacy, uploads, widgets
 from dashboard.loopback import is_loopback
 from dashboard.views import channels, clusters, inversions, models, overview, video
+from pipeline.paths import Paths
 
 # With an entry of its own there is a menu at the top right, and in it the choice of a light or a dark theme.
 MENU: MenuItems = {"About": "LatentForensics: face videos in, evidence out. Nothing leaves this machine."}
+
+
+@st.cache_resource(show_spinner=False)
+def swept(root: str) -> int:
+    """Once for each server: uploads that a killed one left behind go."""
+    return uploads.sweep(Paths(Path(root)))
 
 
 def main() -> None:
@@ -26,6 +35,7 @@ def main() -> None:
     if not is_loopback(address):
         st.warning(f"This dashboard can be reached from other machines (server.address {widgets.plain(str(address))}).")
     widgets.style()
+    swept(str(data.project().root.resolve()))
     chosen = st.navigation(
         [
             st.Page(overview.page, title="Overview", icon=":material/dashboard:", default=True),

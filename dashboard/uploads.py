@@ -30,10 +30,11 @@ from pipeline.predict.store import RESULT, folder_name
 MAX_MB = 200
 #: What FFmpeg is asked to open; a name with another ending is refused before anything is written.
 KINDS = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "mpg", "mpeg", "ts", "flv", "wmv", "ogv")
-COMMAND = (sys.executable, "-m", "pipeline.predict.child")
+# -P: a folder `pipeline` in the project must not be taken for the program.
+COMMAND = (sys.executable, "-P", "-m", "pipeline.predict.child")
 MAX_NAME = 50  # characters of at most four bytes each: file systems take 255 bytes
 _PROGRAM = Path(__file__).resolve().parents[1]
-_BUSY = threading.Lock()  # one clip at a time in this server, for each takes both cores and a gigabyte or two
+_BUSY = threading.Lock()  # one clip at a time in this server, for each takes all cores and up to 3 GB
 
 Phase = Literal["idle", "running", "done", "failed", "stopped"]
 
@@ -120,7 +121,7 @@ class Desk:
             clip.unlink(missing_ok=True)
             if self.state.phase == "running":
                 self.state = self._outcome(process, clip, reason)
-            if self._closed:
+            if self._closed or self.state.phase == "failed":
                 self._remove()
             _BUSY.release()
 

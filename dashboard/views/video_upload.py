@@ -72,7 +72,7 @@ def _ask(mine: uploads.Desk) -> None:
     st.caption(
         "The clip stays on this machine, in a folder that only you can open, and is deleted as soon as it is judged, "
         "stopped or failed, or this tab is closed or loaded anew. The result is kept only if you say so. One clip at a "
-        "time; a clip of some seconds takes about half a minute on two cores."
+        "time; a clip of some seconds takes about a minute on two cores."
     )
     busy = uploads.is_busy()
     if busy:

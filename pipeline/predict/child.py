@@ -42,7 +42,8 @@ def judge(paths: Paths, clip: Path, out: Path, model: str | None) -> int:
     """Judge the clip; 0 done, 1 the user can mend it."""
     log = logging.getLogger("latentforensics")
     log.setLevel(logging.DEBUG)
-    log.addHandler(_Parts())
+    parts = _Parts()
+    log.addHandler(parts)
     say(part="start")
     try:
         settings = params.load(paths.params)
@@ -52,6 +53,8 @@ def judge(paths: Paths, clip: Path, out: Path, model: str | None) -> int:
     except UserError as error:
         say(error=str(error))
         return 1
+    finally:
+        log.removeHandler(parts)
     return 0
 
 
