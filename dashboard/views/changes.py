@@ -63,11 +63,8 @@ def show(overtaken: list[Stale]) -> None:
     names = {f"{r.made:%Y-%m-%d %H:%M:%S}": r for r in earlier}
     name = st.selectbox("Compared with the run of", list(names), key="previous_run", bind="query-params")
     before = names[name]
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        _inputs(before, now)
-    with right:
-        _metrics(found, before)
+    _inputs(before, now)
+    _metrics(found, before)
 
 
 def _overtaken(found: list[Stale]) -> None:
@@ -78,7 +75,7 @@ def _overtaken(found: list[Stale]) -> None:
     for one in found:
         rows += [(one.table, name, _text(then), _text(now)) for name, then, now in one.changes]
         if one.made_from:
-            rows.append((one.table, f"made from an older {', '.join(one.made_from)}", "", ""))
+            rows.append((one.table, f"made from an earlier version of {', '.join(one.made_from)}", "", ""))
     widgets.table(pd.DataFrame(rows, columns=["table", "why", "made with", "params.yaml has"]), "overtaken")
 
 
@@ -105,7 +102,7 @@ def _inputs(before: history.Run, now: history.Run | None) -> None:
         st.caption("The same in both runs.")
     else:
         shown = settings.assign(**{c: settings[c].map(_text) for c in ("before", "now")})
-        widgets.table(shown.rename(columns={"name": "setting"}), "changed_settings")
+        widgets.table(shown.rename(columns={"name": "setting", "before": "then"}), "changed_settings")
     files = changed(before.inputs, now.inputs)["name"].tolist()
     roots = {run.settings.get("data.root") for run in (before, now)}
     code, material = ([f for f in files if (f in roots) is wanted] for wanted in (False, True))
@@ -121,7 +118,7 @@ def _text(value: Any) -> str:
 
 
 def _metrics(found: history.History, before: history.Run) -> None:
-    st.markdown("**Metrics, now beside then**")
+    st.markdown("**Metrics, then and now**")
     metrics = widgets.need("metrics")
     stored = found.stored(before, history.METRICS)
     if metrics is None or stored is None:
@@ -135,7 +132,7 @@ def _metrics(found: history.History, before: history.Run) -> None:
     level = st.session_state.get("level")
     level = level if level in pairs else next(iter(pairs))
     names = scores.metric_order(metrics)
-    metric = st.selectbox("Metric of both", names, format_func=metric_name, key="change_metric", bind="query-params")
+    metric = st.selectbox("Compared metric", names, format_func=metric_name, key="change_metric", bind="query-params")
     _table(found, before, metrics, then, level, pairs[level], metric)
 
 

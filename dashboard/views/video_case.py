@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import cases, downloads, privacy, widgets
 from dashboard.cases import Case
 from dashboard.timeline import MAX_TRACKS, Strip, timeline
-from dashboard.views.video_project import cards, seconds
+from dashboard.views.video_project import cards, lost_frames, seconds
 from pipeline.predict.result import Result, Video
 
 MAX_SHOWN_BYTES = 200_000_000  # the server holds a clip that it shows in memory
@@ -24,6 +24,7 @@ def draw(case: Case, key: str) -> None:
         widgets.tell(f"Nothing of {result.clip.name} could be judged ({result.status}): {result.reason}.")
     else:
         _tiles(result, result.video)
+        _files(case, key)
         _timeline(result, key)
         left, right = st.columns([3, 2], gap="large")
         with left:
@@ -33,7 +34,6 @@ def draw(case: Case, key: str) -> None:
         _tracks(result, key)
     _flags(result)
     _coverage(result, key)
-    _files(case, key)
     with st.expander("Model, settings and limits"):
         _facts(result)
 
@@ -138,6 +138,8 @@ def _tracks(result: Result, key: str) -> None:
 
 def _flags(result: Result) -> None:
     flags = result.video.flags if result.video else []
+    if flags:
+        st.markdown("**What speaks against relying on the verdict**")
     for flag in flags:
         st.markdown(f"- {widgets.plain(flag.replace('_', ' '))}: {widgets.plain(result.flag_meanings.get(flag, ''))}")
 
@@ -149,7 +151,7 @@ def _coverage(result: Result, key: str) -> None:
     if lost.empty:
         st.caption("None." if len(rows) else "No frame was looked at.")
         return
-    widgets.table(lost[["frame_index", "time_s", "track_id", "status", "reason"]], f"{key}_lost")
+    lost_frames(lost, f"{key}_lost")
 
 
 def _files(case: Case, key: str) -> None:

@@ -204,4 +204,13 @@ def _coverage(own: pd.DataFrame) -> None:
     if lost.empty:
         st.caption("None: every sampled frame gave a face.")
         return
-    widgets.table(lost[["frame_index", "time_s", "track_id", "status", "reason"]], "video_lost")
+    lost_frames(lost, "video_lost")
+
+
+def lost_frames(lost: pd.DataFrame, key: str) -> None:
+    """Frames and faces that gave nothing, with their reasons."""
+    face = lost["track_id"].map(lambda t: "none" if t < 0 else f"face {t}")
+    shown = lost.assign(face=face)[["frame_index", "time_s", "face", "status", "reason"]]
+    names = {"frame_index": "frame", "time_s": "time (s)"}
+    numbers = {"time (s)": st.column_config.NumberColumn(format="%.2f")}
+    widgets.table(shown.rename(columns=names), key, config=numbers)

@@ -35,7 +35,7 @@ def test_an_earlier_run_stands_beside_this_one(tmp_path: Path, monkeypatch: pyte
     settings_shown = next(d.value for d in app.dataframe if "setting" in d.value.columns)
     assert settings_shown["setting"].tolist() == ["data.source", "train.models"]
     assert settings_shown["now"].tolist() == ["same", '["rf", 20]']
-    shown = next(d.value for d in app.dataframe if "then" in d.value.columns)
+    shown = next(d.value for d in app.dataframe if "intervals" in d.value.columns)
     forest = shown[shown["model"] == "wplus · random forest"].iloc[0]
     assert (forest["then"], forest["now"]) == ("0.250 [0.050, 0.350]", "0.600 [0.400, 0.700]")
     assert forest["intervals"] == "apart"

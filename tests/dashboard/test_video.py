@@ -100,7 +100,8 @@ def test_a_judged_clip_shows_its_verdict_marks_faces_and_clip(full: Path, monkey
     assert "<script>" not in body
     assert len(app.get("video")) == 1
     assert len(app.get("plotly_chart")) == 1
-    assert sum("track_id" in d.value.columns for d in app.dataframe) == 1  # the frame without a face
+    lost = next(d.value for d in app.dataframe if "reason" in d.value.columns)
+    assert lost[["frame", "face"]].values.tolist() == [[14, "none"]]
     saved = [e.proto.label for e in app.get("download_button") if "report" in e.proto.label]
     assert saved == ["Case report"]
 
