@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cases, downloads, privacy, widgets
+from dashboard import video_parts as parts
 from dashboard.cases import Case
 from dashboard.timeline import MAX_TRACKS, Strip, timeline
-from dashboard.views.video_project import cards, lost_frames, seconds
 from pipeline.predict.result import Result, Video
 
 MAX_SHOWN_BYTES = 200_000_000  # the server holds a clip that it shows in memory
@@ -50,10 +50,7 @@ def _tiles(result: Result, video: Video) -> None:
     ]
     if prior is not None:
         tiles.insert(2, ("P(fake) at the prior", f"{prior:.3f}", "where clips come from, see the verdict"))
-    for column, (name, value, detail) in zip(st.columns(len(tiles)), tiles, strict=True):
-        with column.container(border=True, height="stretch"):
-            st.metric(name, value)
-            st.caption(widgets.plain(detail))
+    parts.tiles(tiles)
 
 
 def _timeline(result: Result, key: str) -> None:
@@ -89,7 +86,7 @@ def _clip(case: Case, key: str) -> None:
         return
     times = sorted({f.time_s for f in cases.telling(case.result) if f.time_s is not None})
     start = st.segmented_control(
-        "Start at a telling frame", times, format_func=seconds, key=f"{key}_start", default=None
+        "Start at a telling frame", times, format_func=parts.seconds, key=f"{key}_start", default=None
     )
     st.video(str(file), start_time=start or 0.0, alt=f"{case.result.clip.name} with boxes around faces")
     st.caption("Green: real, red: fake, amber: uncertain, grey: not judged; between sampled frames interpolated.")
@@ -100,12 +97,12 @@ def _telling(case: Case) -> None:
     wanted = cases.telling(case.result)
     with st.spinner("Looking up frames"):
         uris = cases.pictures(case, wanted, size_px=260)
-    cards(
+    parts.cards(
         [
             (
                 uri,
                 "not judged" if f.p_fake is None else f"P(fake) {f.p_fake:.3f}",
-                f"face {f.track_id}, {seconds(f.time_s)}",
+                f"face {f.track_id}, {parts.seconds(f.time_s)}",
             )
             for uri, f in zip(uris, wanted, strict=True)
         ],
@@ -151,7 +148,7 @@ def _coverage(result: Result, key: str) -> None:
     if lost.empty:
         st.caption("None." if len(rows) else "No frame was looked at.")
         return
-    lost_frames(lost, f"{key}_lost")
+    parts.lost_frames(lost, f"{key}_lost")
 
 
 def _files(case: Case, key: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, widgets
+from dashboard import video_parts as parts
 from dashboard.timeline import MAX_TRACKS, Strip, timeline
 from pipeline.report import blocks, notes, scores, summary
 from pipeline.report.palette import model_name
@@ -91,10 +91,7 @@ def _tiles(own: pd.DataFrame, row: dict[str, Any] | None) -> None:
         length = row["duration_s"]
         detail = f"{row['width_px']:.0f} x {row['height_px']:.0f} px" if pd.notna(row["width_px"]) else "size not known"
         tiles.insert(1, ("Length", "—" if pd.isna(length) else f"{length:.1f} s", detail))
-    for column, (name, value, detail) in zip(st.columns(len(tiles)), tiles, strict=True):
-        with column.container(border=True, height="stretch"):
-            st.metric(name, value)
-            st.caption(widgets.plain(detail))
+    parts.tiles(tiles)
 
 
 def _judged(
@@ -103,38 +100,42 @@ def _judged(
     if not chosen:
         widgets.tell("Choose a model above." if data.judges() else "No model judged single frames.")
         return
-    scored = own.merge(
-        predictions[predictions["level"].eq("frame")].rename(columns={"id": "face_id"})[
-            ["face_id", "space", "model", "p_fake", "uncertain"]
-        ],
-        on="face_id",
-    )
-    settings = data.metadata("predictions").get("params")
-    train = settings.get("train") if isinstance(settings, dict) else None
-    band = train.get("uncertain_band") if isinstance(train, dict) else None
+    judged = predictions[predictions["level"].eq("frame")].rename(columns={"id": "face_id"})
+    scored = own.merge(judged[["face_id", "space", "model", "p_fake"]], on="face_id")
+    band = _band()
     strips = []
     for space, model in chosen:
         rows = scored[scored["space"].eq(space) & scored["model"].eq(model)]
-        strips.append(Strip(f"{space} · {model_name(model)}", rows, None if band is None else (band[0], band[1])))
-    if scored.empty or all(strip.rows.empty for strip in strips):
+        strips.append(Strip(f"{space} · {model_name(model)}", rows, band))
+    if all(strip.rows.empty for strip in strips):
         widgets.tell("The chosen models judged no frame of this clip.")
+        return
+    _verdicts(own, predictions, chosen)
+    if scored["time_s"].isna().all():
+        widgets.tell("The frames of this clip have no times, so there is no timeline.")
     else:
-        _verdicts(own, predictions, chosen)
-        missed = own[~own["face_id"].isin(scored["face_id"])].drop_duplicates("frame_index")
-        missed = missed.assign(reason=missed["reason"].fillna("not judged"))
-        alt = "P(fake) of each sampled frame over the seconds of the clip, by " + ", ".join(s.name for s in strips)
-        widgets.show(
-            timeline(strips, missed, duration_s=None if pd.isna(duration_s) else float(duration_s)),
-            "video_timeline",
-            alt=alt,
-        )
-        more = own["track_id"].nunique() > MAX_TRACKS
-        said = "" if band is None else f" Grey: no verdict from {band[0]:g} to {band[1]:g}."
-        st.caption(
-            f"Each point is a face of a sampled frame; dotted: 0.5.{said}"
-            + (f" The {MAX_TRACKS} longest tracks are shown." if more else "")
-        )
-        _telling(strips[0])
+        missed = own[~own["frame_index"].isin(scored["frame_index"])].drop_duplicates("frame_index")
+        _timeline(strips, missed.assign(reason=missed["reason"].fillna("not judged")), duration_s)
+    _telling(strips[0])
+
+
+def _band() -> tuple[float, float] | None:
+    """Where the stored predictions give no verdict, as their writer noted."""
+    settings = data.metadata("predictions").get("params")
+    train = settings.get("train") if isinstance(settings, dict) else None
+    band = train.get("uncertain_band") if isinstance(train, dict) else None
+    return (float(band[0]), float(band[1])) if isinstance(band, list) and len(band) == 2 else None
+
+
+def _timeline(strips: list[Strip], missed: pd.DataFrame, duration_s: float | None) -> None:
+    figure = timeline(strips, missed, duration_s=None if pd.isna(duration_s) else duration_s)
+    alt = "P(fake) of each sampled frame over the seconds of the clip, by " + ", ".join(s.name for s in strips)
+    widgets.show(figure, "video_timeline", alt=alt)
+    band = strips[0].band
+    said = "" if band is None else f" Grey: no verdict from {band[0]:g} to {band[1]:g}."
+    n_tracks = max(strip.rows["track_id"].nunique() for strip in strips)
+    more = f" The {MAX_TRACKS} longest of {n_tracks} tracks are shown." if n_tracks > MAX_TRACKS else ""
+    st.caption(f"Each point is a face of a sampled frame; dotted: 0.5.{said}{more}")
 
 
 def _verdicts(own: pd.DataFrame, predictions: pd.DataFrame, chosen: list[tuple[str, str]]) -> None:
@@ -174,28 +175,16 @@ def _telling(strip: Strip) -> None:
     rows = pd.concat([ranked.head(N_HIGH), low])
     uris = widgets.attempt(lambda: data.thumbnails(rows["face_id"].tolist(), size_px=224))
     if uris is not None:
-        cards(
+        parts.cards(
             [
-                (uris.get(r["face_id"]), f"P(fake) {r['p_fake']:.3f}", f"face {r['track_id']}, {seconds(r['time_s'])}")
+                (
+                    uris.get(r["face_id"]),
+                    f"P(fake) {r['p_fake']:.3f}",
+                    f"face {r['track_id']}, {parts.seconds(r['time_s'])}",
+                )
                 for r in rows.to_dict("records")
             ]
         )
-
-
-def seconds(time_s: float | None) -> str:
-    """A time in the clip, in words."""
-    return "no time" if time_s is None or pd.isna(time_s) else f"{time_s:.2f} s"
-
-
-def cards(shown: list[tuple[str | None, str, str]], *, size_px: int = 150) -> None:
-    """Pictures in a row that wraps, each with a line and a quieter one below."""
-    cells = [
-        f"<div style='width:{size_px}px'>{widgets.picture_html(uri, alt=f'{head}, {line}')}"
-        f"<div style='font-size:13px;font-variant-numeric:tabular-nums'>{html.escape(head)}</div>"
-        f"<div style='font-size:12px;{widgets.QUIET}'>{html.escape(line)}</div></div>"
-        for uri, head, line in shown
-    ]
-    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:10px'>{''.join(cells)}</div>")
 
 
 def _coverage(own: pd.DataFrame) -> None:
@@ -204,13 +193,4 @@ def _coverage(own: pd.DataFrame) -> None:
     if lost.empty:
         st.caption("None: every sampled frame gave a face.")
         return
-    lost_frames(lost, "video_lost")
-
-
-def lost_frames(lost: pd.DataFrame, key: str) -> None:
-    """Frames and faces that gave nothing, with their reasons."""
-    face = lost["track_id"].map(lambda t: "none" if t < 0 else f"face {t}")
-    shown = lost.assign(face=face)[["frame_index", "time_s", "face", "status", "reason"]]
-    names = {"frame_index": "frame", "time_s": "time (s)"}
-    numbers = {"time (s)": st.column_config.NumberColumn(format="%.2f")}
-    widgets.table(shown.rename(columns=names), key, config=numbers)
+    parts.lost_frames(lost, "video_lost")

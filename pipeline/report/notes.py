@@ -86,16 +86,17 @@ def leak_warnings(leaks: pd.DataFrame | None, splits_table: pd.DataFrame | None)
     """Warnings about footage and people that stand in groups which the split did not keep together."""
     if leaks is None or splits_table is None or leaks.empty:
         return []
-    unit = dict(zip(splits_table["source_group"], splits_table["unit"], strict=True))
-    sides = [[unit.get(g, g) for g in leaks[c]] for c in ("first_group", "second_group")]
-    apart = leaks[[a != b for a, b in zip(*sides, strict=True)]]
+    dealt = splits_table.dropna(subset=["source_group", "unit"])
+    unit = dict(zip(dealt["source_group"], dealt["unit"], strict=True))
+    pairs = zip(leaks["first_group"], leaks["second_group"], strict=True)
+    apart = leaks[[a in unit and b in unit and unit[a] != unit[b] for a, b in pairs]]
     footage, people = (apart[apart["kind"].eq(kind)] for kind in ("footage", "identity"))
     out = []
     if not footage.empty:
-        pairs = footage.nlargest(1, "similarity").iloc[0]
+        worst = footage.nlargest(1, "similarity").iloc[0]
         out.append(
             f"Leak: {len(footage)} pairs of videos look like the same footage and were not kept on one side of the "
-            f"split, such as {pairs['first_file']} and {pairs['second_file']}: scores may be too good."
+            f"split, such as {worst['first_file']} and {worst['second_file']}: scores may be too good."
         )
     if not people.empty:
         out.append(

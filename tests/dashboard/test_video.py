@@ -206,3 +206,11 @@ def test_faces_are_cut_with_their_surroundings_and_within_the_picture() -> None:
     assert cases._cut(rgb, (20, 10, 30, 20)).shape == (18, 18, 3)  # 10 px and 40 % of it on each side
     assert cases._cut(rgb, (-50, -50, 200, 200)).shape == rgb.shape
     assert cases._cut(rgb, (500, 500, 510, 510)).shape == rgb.shape  # nothing of it is there
+
+
+def test_a_clip_of_pictures_has_no_timeline_but_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    material.fill(tmp_path, n_groups=1)  # its faces have no times
+    app = open_page("video", tmp_path, monkeypatch)
+    assert "no times" in sentences(app)
+    assert not app.get("plotly_chart")
+    assert html_of(app).count("<img") == 3
