@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
+from pathlib import Path
 
 import streamlit as st
 from streamlit.commands.page_config import MenuItems
 
-from dashboard import data, privacy, widgets
-from dashboard.views import channels, clusters, counterfactual, inversions, models, overview
+from dashboard import data, privacy, uploads, widgets
+from dashboard.loopback import is_loopback
+from dashboard.views import channels, clusters, counterfactual, inversions, models, overview, video
+from pipeline.paths import Paths
 
 # With an entry of its own there is a menu at the top right, and in it the choice of a light or a dark theme.
 MENU: MenuItems = {"About": "LatentForensics: face videos in, evidence out. Nothing leaves this machine."}
 
 
-def is_loopback(address: str | None) -> bool:
-    """Whether a server address can be reached from this machine alone; no address means every interface."""
-    if address is None:
-        return False
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+@st.cache_resource(show_spinner=False)
+def swept(root: str) -> int:
+    """Once for each server: uploads that a killed one left behind go."""
+    return uploads.sweep(Paths(Path(root)))
 
 
 def main() -> None:
@@ -39,9 +35,12 @@ def main() -> None:
     if not is_loopback(address):
         st.warning(f"This dashboard can be reached from other machines (server.address {widgets.plain(str(address))}).")
     widgets.style()
+    swept(str(data.project().root.resolve()))
     chosen = st.navigation(
         [
-            st.Page(overview.page, title="Overview", icon=":material/dashboard:", url_path="overview", default=True),
+            st.Page(overview.page, title="Overview", icon=":material/dashboard:", default=True),
+            # The default page lives at "/" alone; whoever types its name gets it too.
+            st.Page(overview.page, title="Overview", url_path="overview", visibility="hidden"),
             st.Page(clusters.page, title="Clusters", icon=":material/scatter_plot:", url_path="clusters"),
             st.Page(models.page, title="Models", icon=":material/monitoring:", url_path="models"),
             st.Page(channels.page, title="Channels", icon=":material/tune:", url_path="channels"),
@@ -49,6 +48,7 @@ def main() -> None:
                 counterfactual.page, title="Counterfactual", icon=":material/alt_route:", url_path="counterfactual"
             ),
             st.Page(inversions.page, title="Inversions", icon=":material/compare:", url_path="inversions"),
+            st.Page(video.page, title="Video", icon=":material/movie:", url_path="video"),
         ]
     )
     with st.sidebar:

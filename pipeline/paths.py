@@ -73,6 +73,16 @@ class Paths:
         return self.reports / "metrics.json"
 
     @property
+    def cases(self) -> Path:
+        """Folder of judged clips that the dashboard shows: `lf predict CLIP --out cases`."""
+        return self.root / "cases"
+
+    @property
+    def uploads(self) -> Path:
+        """Folder of clips that are being judged for the dashboard, each in a private folder that goes afterwards."""
+        return self.root / "work" / "uploads"
+
+    @property
     def logs(self) -> Path:
         """Folder of log files."""
         return self.root / "work" / "logs"

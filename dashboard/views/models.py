@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import curves, data, widgets
+from dashboard import curves, levels, widgets
 from dashboard.views import evidence, thresholds
 from pipeline.judged import own_answers
 from pipeline.report import scores
@@ -24,16 +24,11 @@ def _judged() -> None:
     metrics = widgets.need("metrics")
     if metrics is None:
         return
-    pairs = scores.judged(metrics)
-    if not pairs:
-        widgets.tell(f"No classifier was judged: {scores.why_unjudged(metrics, data.metadata('metrics'))}.")
-        return
     left, right = st.columns([1, 4])
-    levels = [level for level, _ in pairs]
-    level = left.segmented_control(
-        "Judged per", levels, default=levels[0], key="level", required=True, bind="query-params"
-    )
-    split = dict(pairs)[level]
+    asked = levels.choose(metrics, left)
+    if asked is None:
+        return
+    level, split = asked
     table = scores.metric_table(metrics, level=level, split=split, names=scores.metric_order(metrics))
     table = table[table["space"].ne("baseline")]
     named = {f"{r['space']} · {model_name(r['model'])}": (r["space"], r["model"]) for r in table.to_dict("records")}

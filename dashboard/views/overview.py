@@ -5,10 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, figures, widgets
+from dashboard import data, figures, levels, widgets
+from dashboard.views import changes
 from pipeline.report import blocks, notes, scores, summary
 from pipeline.report.palette import measure_name, metric_name, model_name
 
+_WARNED_OF = ("videos", "faces", "leaks", "splits", "wplus", "metrics", "shortcuts")
 N_TABLE_METRICS = 5  # the rest is in the figure's list of metrics
 
 
@@ -16,8 +18,9 @@ def page() -> None:
     """Draw the page."""
     st.title("Overview")
     _tiles()
-    known = {name: data.optional(name) for name in ("videos", "faces", "wplus", "metrics")}
-    widgets.warn(notes.all_warnings(known))
+    known = {name: data.optional(name) for name in _WARNED_OF}
+    overtaken = changes.overtaken()
+    widgets.warn(notes.all_warnings(known) + changes.warnings(overtaken))
     st.header("Material")
     _material()
     st.header("Faces")
@@ -26,6 +29,7 @@ def page() -> None:
     _quality()
     st.header("Classifiers")
     _classifiers()
+    changes.show(overtaken)
     st.header("W+ channels")
     _importance()
 
@@ -133,15 +137,10 @@ def _classifiers() -> None:
     metrics = widgets.need("metrics")
     if metrics is None:
         return
-    pairs = scores.judged(metrics)
-    if not pairs:
-        widgets.tell(f"No classifier was judged: {scores.why_unjudged(metrics, data.metadata('metrics'))}.")
+    asked = levels.choose(metrics)
+    if asked is None:
         return
-    levels = [level for level, _ in pairs]
-    level = st.segmented_control(
-        "Judged per", levels, default=levels[0], key="level", required=True, bind="query-params"
-    )
-    split = dict(pairs)[level]
+    level, split = asked
     names = scores.metric_order(metrics)
     table = scores.metric_table(metrics, level=level, split=split, names=names)
     shown = table.drop(columns="reason").assign(model=table["model"].map(model_name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from pipeline.predict.result import Run
 from pipeline.predict.scorer import Scorer, open_scorer
 from pipeline.predict.spaces import Projector, open_projector
 
+log = logging.getLogger("latentforensics")
+
 #: Aggregations whose answer grows with the number of frames.
 GROWING: tuple[Aggregation, ...] = ("topk", "noisy_or")
 
@@ -38,7 +41,8 @@ class Clock:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Count what the block takes."""
+        """Count what the block takes, and say that it begins."""
+        log.debug("predict: %s", name, extra={"part": name})
         start = time.monotonic()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start

@@ -13,6 +13,8 @@ MIN_GROUPS = 30  # below this a bootstrap over groups is itself unsteady
 MIN_COVERAGE = 0.9
 MAX_POOR_SHARE = 0.1
 MAX_NAMED_MODELS = 3
+MIN_METHOD_GROUPS = 5
+MAX_NAMED_METHODS = 5
 
 SAMPLE_NOTICE = (
     "Sample set: its real and its fake clips both show faces drawn by one generator, not people. It shows that the "
@@ -60,6 +62,47 @@ def material_warnings(videos: pd.DataFrame | None, faces: pd.DataFrame | None) -
                 f"Face coverage is {found.share:.1%} ({found.n_ok} of {found.n_frames} sampled frames), below "
                 f"{MIN_COVERAGE:.0%}: what follows speaks only for frames in which a face was found."
             )
+    return out
+
+
+def group_warnings(videos: pd.DataFrame | None) -> list[str]:
+    """A warning where a manipulation method comes from a handful of source groups."""
+    if videos is None or videos.empty:
+        return []
+    usable = videos[videos["status"].eq("ok") & videos["label"].eq(1) & videos["method"].notna()]
+    n_groups = usable.groupby("method")["source_group"].nunique().sort_index()
+    tiny = n_groups[n_groups < MIN_METHOD_GROUPS]
+    if tiny.empty:
+        return []
+    named = ", ".join(f"{method} ({n})" for method, n in tiny.head(MAX_NAMED_METHODS).items())
+    more = f" and {len(tiny) - MAX_NAMED_METHODS} more" if len(tiny) > MAX_NAMED_METHODS else ""
+    return [
+        f"Manipulation methods with fewer than {MIN_METHOD_GROUPS} source groups: {named}{more}. What is said of them "
+        "rests on a handful of clips."
+    ]
+
+
+def leak_warnings(leaks: pd.DataFrame | None, splits_table: pd.DataFrame | None) -> list[str]:
+    """Warnings about footage and people that stand in groups which the split did not keep together."""
+    if leaks is None or splits_table is None or leaks.empty:
+        return []
+    dealt = splits_table.dropna(subset=["source_group", "unit"])
+    unit = dict(zip(dealt["source_group"], dealt["unit"], strict=True))
+    pairs = zip(leaks["first_group"], leaks["second_group"], strict=True)
+    apart = leaks[[a in unit and b in unit and unit[a] != unit[b] for a, b in pairs]]
+    footage, people = (apart[apart["kind"].eq(kind)] for kind in ("footage", "identity"))
+    out = []
+    if not footage.empty:
+        worst = footage.nlargest(1, "similarity").iloc[0]
+        out.append(
+            f"Leak: {len(footage)} pairs of videos look like the same footage and were not kept on one side of the "
+            f"split, such as {worst['first_file']} and {worst['second_file']}: scores may be too good."
+        )
+    if not people.empty:
+        out.append(
+            f"{people['identity'].nunique()} named people stand in groups that were not kept on one side of the split: "
+            "scores say little about new people."
+        )
     return out
 
 
@@ -137,6 +180,8 @@ def all_warnings(tables: dict[str, pd.DataFrame | None]) -> list[str]:
     """Every warning the tables call for, in the order of the pipeline."""
     return (
         material_warnings(tables.get("videos"), tables.get("faces"))
+        + group_warnings(tables.get("videos"))
+        + leak_warnings(tables.get("leaks"), tables.get("splits"))
         + quality_warnings(tables.get("wplus"))
         + score_warnings(tables.get("metrics"))
         + shortcut_warnings(tables.get("shortcuts"))

@@ -8,8 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
-from dashboard import figures, widgets
+from dashboard import figures, uploads, widgets
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +21,7 @@ def test_no_learning_library_is_imported() -> None:
         "import sys\n"
         "import dashboard.data, dashboard.widgets, dashboard.figures, dashboard.map_points, dashboard.similar\n"
         "import dashboard.views.overview, dashboard.views.clusters, dashboard.views.inversions\n"
-        "import dashboard.views.models, dashboard.views.channels\n"
+        "import dashboard.views.models, dashboard.views.channels, dashboard.views.video\n"
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -32,6 +34,7 @@ def test_configuration_is_private_and_the_same_from_both_places() -> None:
     assert here.read_bytes() == there.read_bytes()
     settings = tomllib.loads(here.read_text(encoding="utf-8"))
     assert settings["server"]["address"] == "127.0.0.1"
+    assert settings["server"]["maxUploadSize"] == uploads.MAX_MB
     assert settings["browser"]["gatherUsageStats"] is False
 
 
@@ -49,6 +52,17 @@ def test_streamlit_reads_the_configuration_from_any_folder(folder: Path) -> None
 
 def test_markdown_of_a_file_name_stays_text() -> None:
     assert widgets.plain("a *b* [c](http://d)\n:red[e] $f$") == (r"a \*b\* \[c\]\(http\:\/\/d\) \:red\[e\] \$f\$")
+
+
+def test_the_overview_has_its_own_address_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[st.Page] = []
+    own = st.navigation
+    monkeypatch.setattr(st, "navigation", lambda pages: seen.extend(pages) or own(pages))
+    monkeypatch.setenv("LF_PROJECT", str(tmp_path))
+    assert not AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=180).run().exception
+    titles = {page.url_path: page.title for page in seen}
+    assert titles[""] == titles["overview"] == "Overview"
+    assert titles["video"] == "Video"
 
 
 def test_text_for_plotly_is_escaped_and_bounded() -> None:

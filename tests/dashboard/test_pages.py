@@ -18,7 +18,7 @@ from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 from tests.report import material
 
-PAGES = ("overview", "clusters", "models", "channels", "counterfactual", "inversions")
+PAGES = ("overview", "clusters", "models", "channels", "counterfactual", "inversions", "video")
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
 
@@ -71,7 +71,9 @@ def test_overview_shows_numbers_and_warnings(full: Path, monkeypatch: pytest.Mon
     assert tiles["Best video ROC-AUC"] == "0.800"
     assert "Only 6 independent source groups" in sentences(app)
     assert "includes chance (0.5) for random forest on wplus" in sentences(app)
-    assert not app.info
+    assert len(app.info) == 2  # what a real project has beside its tables: settings, and DVC's notes of earlier runs
+    assert "params.yaml" in app.info[0].value.replace("\\", "")
+    assert "no earlier run" in app.info[1].value
     shown = next(d.value for d in app.dataframe if "ROC-AUC" in d.value.columns)
     assert shown["space"].tolist() == ["efficientnet", "wplus", "baseline"]
     assert shown["ROC-AUC"].iloc[0] == "0.800 [0.600, 0.900]"
@@ -222,6 +224,7 @@ def test_unreadable_tables_are_said(page: str, how: str, tmp_path: Path, monkeyp
         ("models", ["predictions", "method_metrics", "slices", "learning"]),
         ("channels", ["importance", "channel_groups", "agreement", "wplus", "faces"]),
         ("inversions", ["videos", "faces", "reconstructions"]),
+        ("video", ["videos", "predictions", "metrics"]),
     ],
 )
 def test_a_table_beside_the_page_s_own_may_be_missing(

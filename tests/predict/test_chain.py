@@ -17,7 +17,7 @@ from pipeline import params
 from pipeline.errors import UserError
 from pipeline.ingest.video import probe, read_frames
 from pipeline.paths import Paths
-from pipeline.predict import chain, lines
+from pipeline.predict import chain, child, lines
 from pipeline.predict.assemble import Judged
 from pipeline.predict.choice import SAMPLE_NOTICE, choose
 from pipeline.predict.footage import Sampling
@@ -162,6 +162,22 @@ def test_the_case_report_needs_no_network_and_says_what_it_must(done: tuple[Path
         assert words in page
     assert "&#39;wplus&#39; is not among spaces" in page
     assert "The model&#39;s figures are those its own card states" in page  # nothing was evaluated
+
+
+def test_the_dashboard_s_child_judges_and_tells_each_part(
+    trained: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trained.root)
+    clip = shutil.copy(project.SAMPLE / "person02_real.mp4", tmp_path / "a.mp4")
+    before = sorted(trained.logs.rglob("*"))
+    assert child.judge(Paths(), Path(clip), tmp_path / "out", "efficientnet-logistic") == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    parts = [line["part"] for line in told]
+    assert parts == ["start", "faces", "scores", "frames shown", "map", "video", "report"]
+    assert read(tmp_path / "out" / "a").status == "ok"
+    assert sorted(trained.logs.rglob("*")) == before  # no log keeps the clip's name
+    assert child.judge(Paths(), Path(clip), tmp_path / "out", "no-model") == 1
+    assert "no model 'no-model'" in json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
 
 
 def test_an_error_nobody_foresaw_fails_its_clip_alone(
