@@ -75,6 +75,8 @@ def data_section(data: ReportInput) -> Section:
         out += [blocks.heading("Face coverage of sampled frames")]
         out += [blocks.table(["by", "value", "frames", "with a face", "coverage"], rows)]
         out += _reasons(faces, "Face rows by outcome", "rows")
+    if (corrected := data.get("overrides")) is not None:
+        out += [blocks.heading("Corrected by hand"), blocks.text(summary.overrides_sentence(corrected))]
     return Section("data", "Data and coverage", blocks=out)
 
 
