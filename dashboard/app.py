@@ -9,7 +9,7 @@ from streamlit.commands.page_config import MenuItems
 
 from dashboard import data, privacy, uploads, widgets
 from dashboard.loopback import is_loopback
-from dashboard.views import channels, clusters, counterfactual, inversions, models, overview, video
+from dashboard.views import channels, clusters, counterfactual, inversions, models, overview, retrain, video
 from pipeline.paths import Paths
 
 # With an entry of its own there is a menu at the top right, and in it the choice of a light or a dark theme.
@@ -49,6 +49,7 @@ def main() -> None:
             ),
             st.Page(inversions.page, title="Inversions", icon=":material/compare:", url_path="inversions"),
             st.Page(video.page, title="Video", icon=":material/movie:", url_path="video"),
+            st.Page(retrain.page, title="Tags and retrain", icon=":material/label:", url_path="retrain"),
         ]
     )
     with st.sidebar:

@@ -7,6 +7,7 @@ stage ``split`` lays the file out as the table ``overrides``; whatever reads lab
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -93,6 +94,11 @@ def text_of(lines: Iterable[Override]) -> str:
     return buffer.getvalue()
 
 
+def digest(lines: Iterable[Override]) -> str:
+    """Names what the lines say, whatever their order."""
+    return hashlib.sha256(text_of(lines).encode()).hexdigest()[:16]
+
+
 def resolve(lines: Iterable[Override], faces: pd.DataFrame) -> tuple[list[dict[str, Any]], int]:
     """Rows of the table ``overrides``, one per face that is named, and how many lines name nothing that is there.
 
@@ -145,5 +151,6 @@ def apply_rows(faces: pd.DataFrame, rows: pd.DataFrame, *, drop: bool = True) ->
     out = out.assign(label=label.astype("int8") if label.notna().all() else label.astype("float64"))
     if "method" in out.columns:
         methods = zip(out["method"], new, strict=True)
-        out = out.assign(method=[m if pd.isna(n) else "real" if n == 0 else None for m, n in methods])
+        named = [m if pd.isna(n) else "real" if n == 0 else None for m, n in methods]
+        out = out.assign(method=pd.Series(named, index=out.index, dtype=object))
     return out

@@ -7,6 +7,7 @@ neither its memory nor its time is the page's. Nothing of a project is changed.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -29,8 +30,8 @@ from pipeline.paths import Paths
 from pipeline.stages import features
 from pipeline.tag_changes import Changes
 
-#: At most so many faces, in whole source groups, and so many numbers: some 15 s of training, and 250 MB.
-MAX_FACES, MAX_NUMBERS = 20_000, 32_000_000
+#: At most so many faces, in whole source groups, and so many numbers to train on, which keeps it to seconds.
+MAX_FACES, MAX_NUMBERS = 20_000, 8_000_000
 N_BOOT = 1000
 PROFILE = "quick"
 TRUTHS = {
@@ -66,8 +67,7 @@ def run(paths: Paths, settings: Params, asked: Asked) -> dict[str, Any]:
     faces = usable_faces(paths)
     counted = tag_changes.touched(changes, faces)
     placed = _placed(paths, settings, faces)
-    n_dims = _n_dims(paths, asked.space)
-    some = _sample(placed, changes, n_max=min(MAX_FACES, max(1, MAX_NUMBERS // n_dims)), seed=settings.seed)
+    some = _sample(placed, changes, n_max=max_faces(_n_dims(paths, asked.space)), seed=settings.seed)
     inside = features.load(paths, asked.space, only=set(some["face_id"]))
     if inside.faces.empty:
         raise UserError(f"space '{asked.space}' has no vectors of labelled faces: run `dvc repro`")
@@ -105,6 +105,14 @@ def run(paths: Paths, settings: Params, asked: Asked) -> dict[str, Any]:
         "rows": rows,
         "seconds": time.monotonic() - started,
     }
+
+
+def max_faces(n_dims: int) -> int:
+    """Faces of a space of ``n_dims`` numbers that are trained on at most.
+
+    Of more numbers than faces only as many as there are faces count: training turns them so (`classifiers.rotation`).
+    """
+    return min(MAX_FACES, max(math.isqrt(MAX_NUMBERS), MAX_NUMBERS // n_dims))
 
 
 def _compared(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from classifiers.splits import SplitError
 from classifiers.splits_units import join_groups
-from pipeline import leak_check, overrides, runinfo, tables
+from pipeline import leak_check, overrides, tables
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -44,11 +44,11 @@ def run(params: Params, paths: Paths) -> None:
 def _corrected(current: Run, paths: Paths) -> dict[str, str]:
     """Write ``overrides``; what the file says, for fingerprints."""
     lines = overrides.read(paths.root / current.params.overrides)
-    told = {"overrides": runinfo.digest(overrides.text_of(lines))} if lines else {}
+    told = {"overrides": overrides.digest(lines)} if lines else {}
     faces = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "video_id", "label", "status"])
     rows, n_unknown = overrides.resolve(lines, faces[faces["status"] == "ok"])
     reason = None if rows else f"{current.params.overrides} corrects no face"
-    meta = current.meta(told, reason=reason, n_lines=len(lines), n_unknown=n_unknown)
+    meta = current.meta(told, reason=reason, digest=told.get("overrides"), n_lines=len(lines), n_unknown=n_unknown)
     tables.write_rows(rows, paths.table("overrides"), name="overrides", meta=meta)
     if n_unknown:
         log.warning("split: %d of %d overrides name no face or video that is here", n_unknown, len(lines))
