@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import page_scripts as js
-from benchmarks.browser import Browser, free_port, wait_for
+from benchmarks.browser import Browser, BrowserError, free_port, wait_for
 
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "dashboard" / "app.py"
@@ -111,6 +111,30 @@ class Pages:
         self.window.screenshot(self.shots / f"{name}.png")
         if whole:
             self.window.size(wide, 1000)
+
+
+class Steps:
+    """Runs steps, prints what became of each, and goes on after a fault."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages, self.faults = pages, list[str]()
+
+    def __call__(self, name: str, act: Callable[[], str | None]) -> bool:
+        """Whether the step went well; ``act`` raises where it did not, and may tell what it saw."""
+        started = time.perf_counter()
+        try:
+            told = act() or ""
+            shown = self.pages.window.run(js.FAULTS)
+            if shown:
+                raise AssertionError(shown[0])
+        except (AssertionError, TimeoutError, BrowserError) as error:
+            sentence = " ".join(str(error).split())
+            self.faults.append(f"{name}: {sentence}")
+            print(f"FAULT {name}: {sentence}", flush=True)
+            self.pages.shot(f"fault-{len(self.faults)}")
+            return False
+        print(f"ok    {name:44s} {time.perf_counter() - started:6.1f} s {told}", flush=True)
+        return True
 
 
 def downloaded(folder: Path, name: str, *, seconds: float) -> Path:

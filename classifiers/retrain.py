@@ -77,17 +77,13 @@ def judge(
     told = {"method": material.calibration, "learn": ~excluded}
     if material.protocol == "cv":
         raw, fold = np.empty(len(labels)), material.place.astype(np.int64)
-        for part in cross_validate(
-            material.X, labels, groups, fold, model_factory=model_factory, choose_rows=choose
-        ):
+        for part in cross_validate(material.X, labels, groups, fold, model_factory=model_factory, choose_rows=choose):
             raw[part.rows] = part.p_fake
         share = float(labels[choose(np.arange(len(labels)))].mean()) if material.share_trained else None
         done = calibrate.out_of_fold(raw, labels, groups, fold, share_trained=share, **told)  # type: ignore[arg-type]
     else:
         split = material.place.astype(str)
-        raw = holdout(
-            material.X, labels, groups, split, model=model_factory(0), choose_rows=choose
-        ).p_fake
+        raw = holdout(material.X, labels, groups, split, model=model_factory(0), choose_rows=choose).p_fake
         trained = choose(np.flatnonzero(split == "train"))
         share = float(labels[trained].mean()) if material.share_trained else None
         done = calibrate.on_validation(raw, labels, groups, split, share_trained=share, **told)  # type: ignore[arg-type]
@@ -123,9 +119,7 @@ def compare(
         groups = groups[first]
         both = [_of_videos(answers, code, aggregate) for answers in both]
     old, new = (values(y, answers, groups.tolist(), metrics=METRICS) for answers in both)
-    found = paired_bootstrap(
-        y, both[1], both[0], groups.tolist(), n_boot=n_boot, seed=material.seed, metrics=METRICS
-    )
+    found = paired_bootstrap(y, both[1], both[0], groups.tolist(), n_boot=n_boot, seed=material.seed, metrics=METRICS)
     return [(row, old[row.metric], new[row.metric]) for row in found]
 
 

@@ -1,7 +1,7 @@
 """Retraining in a process of its own, and its answers: the page asks, looks again, and is never held up.
 
-An answer is a file under ``work/retrain``, named by what was asked and by the state of the tables it was made of, so the
-same question is answered once, and a changed table asks anew.
+An answer is a file under ``work/retrain``, named by what was asked and by the state of the tables it was made of, so
+the same question is answered once, and a changed table asks anew.
 """
 
 from __future__ import annotations

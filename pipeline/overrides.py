@@ -60,7 +60,9 @@ def parse(text: str, *, name: str) -> list[Override]:
     try:
         header = next(reader, None)
         if header is None or tuple(cell.strip() for cell in header) != HEADER:
-            raise UserError(f"{name}: expected the header {','.join(HEADER)}, got {','.join(header or []) or 'nothing'}")
+            raise UserError(
+                f"{name}: expected the header {','.join(HEADER)}, got {','.join(header or []) or 'nothing'}"
+            )
         for row in reader:
             if any(cell.strip() for cell in row):
                 line = _line(row, f"{name}, line {reader.line_num}")
@@ -80,7 +82,7 @@ def _line(row: list[str], where: str) -> Override:
         raise UserError(f"{where}: expected a face_id or a video_id, got {'both' if face else 'neither'}")
     if change not in CHANGES:
         raise UserError(f"{where}: expected a change of {', '.join(CHANGES)}, got '{change}'")
-    return Override("face" if face else "video", face or video, change, reason)  # type: ignore[arg-type]
+    return Override("face" if face else "video", face or video, change, reason)
 
 
 def text_of(lines: Iterable[Override]) -> str:

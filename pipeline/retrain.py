@@ -1,7 +1,7 @@
 """What tags would change: ``logistic`` on one space, trained without and with them, and the difference in metrics.
 
-Run as ``lf retrain``, or by the dashboard in a process of its own (``python -m pipeline.retrain ASKED ANSWER``), so that
-neither its memory nor its time is the page's. Nothing of a project is changed.
+Run as ``lf retrain``, or by the dashboard in a process of its own (``python -m pipeline.retrain ASKED ANSWER``), so
+that neither its memory nor its time is the page's. Nothing of a project is changed.
 """
 
 from __future__ import annotations
@@ -129,9 +129,11 @@ def _compared(
         blocks=blocks,
         overrides={} if balance == "auto" else {"balanced": balance == "weights"},
     )
-    original = known["label"].to_numpy(dtype=np.int64)
-    corrected = known["face_id"].map(changes.labels).fillna(known["label"]).to_numpy(dtype=np.int64)
-    excluded = known["face_id"].isin(changes.excluded).to_numpy()
+    original: NDArray[np.int64] = np.asarray(known["label"], dtype=np.int64)
+    corrected: NDArray[np.int64] = np.asarray(
+        known["face_id"].map(changes.labels).fillna(known["label"]), dtype=np.int64
+    )
+    excluded: NDArray[np.bool_] = np.asarray(known["face_id"].isin(changes.excluded), dtype=bool)
     nothing = np.zeros(len(known), dtype=bool)
     before = judge(material, original, nothing, model_factory=factory)
     after = judge(material, corrected, excluded, model_factory=factory)
@@ -195,7 +197,9 @@ def _n_dims(paths: Paths, space: str) -> int:
         raise UserError(f"space '{space}': {error}") from error
     for part in parts:
         if part.base not in spaces.SOURCES:
-            raise UserError(f"the space '{part.base}' is worked out by `lf train`; retraining reads stored spaces alone")
+            raise UserError(
+                f"the space '{part.base}' is worked out by `lf train`; retraining reads stored spaces alone"
+            )
         name, column, _ = spaces.SOURCES[part.base]
         for batch in tables.read_batches(paths.table(name), name, columns=[column], batch_rows=1):
             if batch.num_rows and batch.column(column)[0].as_py() is not None:
@@ -216,6 +220,23 @@ def _sample(placed: pd.DataFrame, changes: Changes, *, n_max: int, seed: int) ->
     fits = np.cumsum(sizes.to_numpy()[order]) <= n_max
     fits[0] = True
     return placed[placed["unit"].isin(sizes.index[order[fits]])]
+
+
+def text_of(found: dict[str, Any]) -> str:
+    """An answer as lines of text."""
+    counted = found["touched"]
+    lines = [
+        f"{counted['n_to_fake']} faces become fake, {counted['n_to_real']} real, {counted['n_excluded']} are excluded; "
+        f"{counted['n_videos']} videos, {counted['n_groups']} source groups.",
+        *counted["remarks"],
+        f"{found['n_faces']} of {found['n_faces_all']} faces, {found['n_groups']} groups, {found['seconds']:.1f} s",
+    ]
+    for row in found["rows"]:
+        told = [row[name] for name in ("before", "after", "difference", "ci_low", "ci_high")]
+        before, after, difference, low, high = ("-" if v is None else f"{v:.3f}" for v in told)
+        where = f"{row['level']}, {TRUTHS[row['truth']]}"
+        lines.append(f"{where:52s} {row['metric']:18s} {before} -> {after}, {difference} [{low}, {high}]")
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

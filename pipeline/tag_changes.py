@@ -108,9 +108,7 @@ def _after(faces: pd.DataFrame, changes: Changes) -> pd.Series:
     return faces["face_id"].map(changes.labels).astype("float64").fillna(faces["label"].astype("float64"))
 
 
-def _remarks(
-    changes: Changes, faces: pd.DataFrame, after: pd.Series, changed: pd.Series, out: pd.Series
-) -> list[str]:
+def _remarks(changes: Changes, faces: pd.DataFrame, after: pd.Series, changed: pd.Series, out: pd.Series) -> list[str]:
     found = []
     here = set(faces["face_id"])
     if n := len(changes.contradicting & here):

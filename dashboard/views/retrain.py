@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.report import blocks
 from pipeline.report.palette import metric_name
 from pipeline.report.scores import format_interval
-from pipeline.tag_changes import Changes, Touched
+from pipeline.tag_changes import Touched
 
 TRUTHS = {
     "original": "the labels as they are",

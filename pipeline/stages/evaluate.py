@@ -30,7 +30,9 @@ def run(params: Params, paths: Paths) -> None:
     metrics = scorecard.of_models(predictions, wanted, seed=seed)
     rows = {
         "metrics": [*scorecard.coverage(faces, wanted, seed=seed), *metrics, *scorecard.not_judged(predictions, told)],
-        "method_metrics": scorecard.of_methods(predictions, scorecard.methods(overrides.apply(faces, paths, drop=False)), wanted, seed=seed),
+        "method_metrics": scorecard.of_methods(
+            predictions, scorecard.methods(overrides.apply(faces, paths, drop=False)), wanted, seed=seed
+        ),
         "comparisons": scorecard.against_best(predictions, metrics, wanted, seed=seed),
     }
     reason = told.get("reason")

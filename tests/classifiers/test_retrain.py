@@ -12,7 +12,7 @@ N_GROUPS, PER_GROUP = 40, 6
 
 
 def planted(seed: int = 0) -> tuple[Material, np.ndarray, np.ndarray]:
-    """Real and fake videos in every group; a cluster of fakes, far from the rest, is labelled real. Truth and labels."""
+    """Real and fake videos in every group; a cluster of fakes, far off, is labelled real. Truth and labels."""
     rng = np.random.default_rng(seed)
     groups = np.repeat([f"g{i:02d}" for i in range(N_GROUPS)], PER_GROUP)
     truth = np.tile([0, 0, 0, 1, 1, 1], N_GROUPS)
