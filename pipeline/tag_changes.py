@@ -139,17 +139,17 @@ def as_overrides(changes: Changes, faces: pd.DataFrame) -> list[Override]:
     """Lines of an overrides file for the changes: a video's where all its usable faces change alike, else a face's."""
     words = {0: "real", 1: "fake"}
     said = {f: words[v] for f, v in changes.labels.items()} | dict.fromkeys(changes.excluded, "exclude")
-    named = faces.assign(said=faces["face_id"].map(said), reason=faces["face_id"].map(changes.reasons))
-    named = named[named["video_id"].isin(named.loc[named["said"].notna(), "video_id"])]
-    lines: list[Override] = []
-    for video, part in named.groupby("video_id", sort=True):
-        if part["said"].notna().all() and part["said"].nunique() == 1:
-            lines.append(Override("video", str(video), part["said"].iloc[0], _why(part)))
-        else:
-            for row in part[part["said"].notna()].to_dict("records"):
-                lines.append(Override("face", str(row["face_id"]), row["said"], f"tag: {row['reason']}"))
-    return lines
-
-
-def _why(part: pd.DataFrame) -> str:
-    return "tag: " + ", ".join(sorted(set(part["reason"])))
+    named = faces[["face_id", "video_id"]].assign(said=faces["face_id"].map(said))
+    told = named[named["said"].notna()].assign(reason=lambda rows: rows["face_id"].map(changes.reasons))
+    n_faces = named["video_id"].value_counts()
+    by_video = told.groupby("video_id", sort=True)["said"].agg(["size", "nunique", "first"])
+    whole = by_video[(by_video["size"] == n_faces.reindex(by_video.index)) & (by_video["nunique"] == 1)]
+    in_whole = told["video_id"].isin(whole.index)
+    why: dict[str, list[str]] = {}
+    for video, reason in (
+        told.loc[in_whole, ["video_id", "reason"]].drop_duplicates().itertuples(index=False, name=None)
+    ):
+        why.setdefault(video, []).append(reason)
+    lines = [Override("video", str(v), c, "tag: " + ", ".join(sorted(why[v]))) for v, c in whole["first"].items()]
+    singles = told.loc[~in_whole, ["face_id", "said", "reason"]]
+    return lines + [Override("face", f, c, f"tag: {r}") for f, c, r in singles.itertuples(index=False, name=None)]

@@ -8,23 +8,22 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, widgets
-from pipeline import override_edits, overrides, params, tables, tag_changes
+from pipeline import override_edits, overrides, params, tables
 from pipeline.errors import UserError
 from pipeline.override_edits import Edit
 from pipeline.overrides import Override
 from pipeline.report import blocks
-from pipeline.tag_changes import Changes, Touched
+from pipeline.tag_changes import Touched
 
 _SAID = "kept_now"
 
 
-def panel(changes: Changes, faces: pd.DataFrame, counted: Touched) -> None:
+def panel(lines: list[Override], counted: Touched) -> None:
     """What keeping would write, the button, and what the file holds."""
     st.header("Keep it")
     file = widgets.attempt(_file)
     if file is None:
         return
-    lines = tag_changes.as_overrides(changes, faces)
     edit = widgets.attempt(lambda: override_edits.plan(file, lines))
     if edit is None:
         return

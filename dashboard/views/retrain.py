@@ -12,6 +12,7 @@ from dashboard import data, retrain_figure, retraining, tags, widgets
 from dashboard.views import keeping
 from pipeline import overrides, params, spaces, tag_changes
 from pipeline.errors import UserError
+from pipeline.overrides import Override
 from pipeline.report import blocks
 from pipeline.report.palette import metric_name
 from pipeline.report.scores import format_interval
@@ -43,15 +44,24 @@ def page() -> None:
         return
     st.header("What they would change")
     chosen = st.multiselect("Tags folded in", names, default=names, key="folded", bind="query-params")
-    faces = widgets.attempt(usable_faces)
-    if faces is None or not chosen:
+    if not chosen:
         return
-    changes = tag_changes.of_tags(every, chosen)
-    counted = tag_changes.touched(changes, faces)
+    files = tuple(data.signature(data.project().table(name)) for name in ("tags", "faces", "overrides"))
+    asked = widgets.attempt(lambda: _asked(str(data.project().root.resolve()), files, tuple(chosen)))
+    if asked is None:
+        return
+    counted, lines = asked
     _touched(counted)
     st.header("Try it")
     _retrain(chosen)
-    keeping.panel(changes, faces, counted)
+    keeping.panel(lines, counted)
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading labels ...")
+def _asked(root: str, files: tuple[data.Signature, ...], names: tuple[str, ...]) -> tuple[Touched, list[Override]]:
+    """What the tags come to, and the lines that would keep it."""
+    changes, faces = tag_changes.of_tags(tags.read(), names), usable_faces()
+    return tag_changes.touched(changes, faces), tag_changes.as_overrides(changes, faces)
 
 
 def usable_faces() -> pd.DataFrame:
