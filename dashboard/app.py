@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import streamlit as st
@@ -56,7 +57,8 @@ def main() -> None:
         privacy.switch()
         widgets.figure_format()
         st.caption("Project folder")
-        st.code(str(data.project().root.resolve()), language=None, wrap_lines=True)
+        # No st.code: its highlighter would take the browser more than a second at every load, on every page.
+        st.html(f"<code style='overflow-wrap:anywhere'>{html.escape(str(data.project().root.resolve()))}</code>")
         st.caption("P(fake) lies in [0, 1]; 1 is fake. Blue is real, orange is fake, grey is unknown or noise.")
     chosen.run()
 
