@@ -176,6 +176,8 @@ def test_pages_without_tags_or_with_damaged_files_say_so(root: Path, monkeypatch
     assert "cannot be read" in sentences(open_page("retrain", root, monkeypatch))
     hostile = {"folded": "<script>", "retrain_space": "../..", "truth": "x"}
     open_page("retrain", root, monkeypatch, query=hostile)
+    material.write(root, "faces", [])
+    assert "has no rows" in sentences(open_page("retrain", root, monkeypatch))
     Paths(root).table("tags").write_bytes(b"nothing")
     assert "not a readable" in sentences(open_page("retrain", root, monkeypatch))
 
