@@ -86,7 +86,8 @@ class Pages:
         return str(self.window.run(js.ALL_TEXT))
 
     def choose(self, key: str, text: str) -> None:
-        """Type what is wanted into a select box; Enter then takes it."""
+        """Type what is wanted into a select box, once the page rests; Enter then takes it."""
+        self.settled()
         self.window.run(js.FOCUS, key)
         self.window.keys(text)
         time.sleep(0.5)  # the list filters as one types

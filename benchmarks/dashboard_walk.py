@@ -66,6 +66,7 @@ def retrain(pages: Pages, step: Steps, project: Path) -> None:
 
     def try_it() -> str:
         pages.open("retrain")
+        pages.wait(js.HAS_BUTTON, "retrain_go")
         pages.window.run(js.CLICK, "retrain_go")
         pages.wait(js.TEXT, "What the tags do to the scores")
         pages.settled()
@@ -75,6 +76,7 @@ def retrain(pages: Pages, step: Steps, project: Path) -> None:
 
     def keep() -> str:
         before = overrides.read(file)
+        pages.wait(js.HAS_BUTTON, "keep_go")
         pages.window.run(js.CLICK, "keep_go")
         pages.wait(js.TEXT, "Kept. Run")
         pages.settled()
@@ -89,6 +91,7 @@ def retrain(pages: Pages, step: Steps, project: Path) -> None:
         return f"{len(lines):,} lines in {file.name}"
 
     def undo() -> None:
+        pages.wait(js.HAS_BUTTON, "undo_keep")
         pages.window.run(js.CLICK, "undo_keep")
         pages.wait(js.TEXT, "as it was before the last keep")
         assert not overrides.read(file), f"{file.name} still has lines"

@@ -40,7 +40,7 @@ window.addEventListener('lf-face-known', () => { window.lfCard = window.lfCard |
 CARD = FIND + "const c = map && map.querySelector('.card img'); return Boolean(c && c.complete);"
 PRESS = FIND + "[...map.querySelectorAll('button')].find((b) => b.textContent === arguments[0]).click();"
 CLICK = "document.querySelector('.st-key-' + arguments[0] + ' button').click();"
-IS_OFF = "return document.querySelector('.st-key-' + arguments[0] + ' button').disabled;"
+HAS_BUTTON = "return Boolean(document.querySelector('.st-key-' + arguments[0] + ' button'));"
 FOCUS = """
 const i = document.querySelector('.st-key-' + arguments[0] + ' input');
 i.focus(); i.scrollIntoView({block: 'center'});
@@ -54,7 +54,7 @@ SUBMIT = "document.querySelector('[data-testid=stFormSubmitButton] button').clic
 READY = """
 const app = document.querySelector('[data-testid=stApp]');
 return Boolean(app) && app.getAttribute('data-test-script-state') === 'notRunning'
-  && document.querySelector('[data-testid=stMain]') !== null
+  && document.querySelector('[data-testid=stMain] h1') !== null
   && document.querySelector('[data-testid=stSkeleton]') === null;
 """
 # What a page must not show: an exception's box, a traceback, an alert of an error.

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import data, retrain_figure, retraining, tags, widgets
 from dashboard.views import keeping
-from pipeline import overrides, params, spaces, tag_changes
+from pipeline import overrides, params, spaces, tables, tag_changes
 from pipeline.errors import UserError
 from pipeline.overrides import Override
 from pipeline.report import blocks
@@ -98,7 +98,10 @@ def _retrain(names: Sequence[str]) -> None:
     if settings is None:
         return
     wanted = dict.fromkeys([*settings.spaces, *(settings.train.spaces or ())])
-    offered = [s for s in wanted if all(part.base in spaces.SOURCES for part in spaces.parse(s))]
+    offered = [s for s in wanted if _is_stored(s)]
+    if not offered:
+        widgets.tell(f"None of the spaces {', '.join(wanted)} has a table of vectors: run `dvc repro`.")
+        return
     space = st.selectbox("Space", offered, key="retrain_space", bind="query-params")
     st.caption(
         "Logistic regression (profile quick) is trained twice, in a process of its own: with the labels as they are, "
@@ -107,6 +110,13 @@ def _retrain(names: Sequence[str]) -> None:
         "about them, and the measure says whether they count."
     )
     _Job(space, names).draw()
+
+
+def _is_stored(space: str) -> bool:
+    """Whether tables hold all parts of a space."""
+    bases = [part.base for part in spaces.parse(space)]
+    found = [spaces.SOURCES[base][0] for base in bases if base in spaces.SOURCES]
+    return len(found) == len(bases) and all(tables.exists(data.project().table(name)) for name in found)
 
 
 class _Job:
