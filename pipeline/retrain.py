@@ -31,7 +31,7 @@ from pipeline.stages import features
 from pipeline.tag_changes import Changes
 
 #: At most so many faces, in whole source groups, and so many numbers to train on, which keeps it to seconds.
-MAX_FACES, MAX_NUMBERS = 20_000, 8_000_000
+MAX_FACES, MAX_NUMBERS = 20_000, 4_000_000
 N_BOOT = 1000
 PROFILE = "quick"
 TRUTHS = {
