@@ -150,6 +150,6 @@ def as_overrides(changes: Changes, faces: pd.DataFrame) -> list[Override]:
         told.loc[in_whole, ["video_id", "reason"]].drop_duplicates().itertuples(index=False, name=None)
     ):
         why.setdefault(video, []).append(reason)
-    lines = [Override("video", str(v), c, "tag: " + ", ".join(sorted(why[v]))) for v, c in whole["first"].items()]
+    lines = [Override("video", str(v), c, "tag: " + ", ".join(sorted(why[str(v)]))) for v, c in whole["first"].items()]
     singles = told.loc[~in_whole, ["face_id", "said", "reason"]]
     return lines + [Override("face", f, c, f"tag: {r}") for f, c, r in singles.itertuples(index=False, name=None)]
