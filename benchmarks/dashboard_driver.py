@@ -48,7 +48,8 @@ def pages() -> list[tuple[str, str]]:
     found = []
     for call in calls:
         given = {k.arg: k.value.value for k in call.keywords if k.arg and isinstance(k.value, ast.Constant)}
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "Page":
+        # A page without a path of its own is the default one, which is listed with one as well.
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "Page" and "url_path" in given:
             found.append((call.lineno, str(given["url_path"]), str(given["title"])))
     return [(path, title) for _, path, title in sorted(found)]
 

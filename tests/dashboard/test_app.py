@@ -34,7 +34,7 @@ def test_the_walk_knows_every_page() -> None:
     found = pages()
     assert ("clusters", "Clusters") in found
     assert ("retrain", "Tags and retrain") in found
-    assert len(found) == (ROOT / "dashboard" / "app.py").read_text().count("st.Page(")
+    assert len(found) == (ROOT / "dashboard" / "app.py").read_text().count("url_path=")
 
 
 def test_configuration_is_private_and_the_same_from_both_places() -> None:
