@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,14 @@ def write(root: Path, n_faces: int, *, vectors: bool, seed: int = 0) -> None:
     quality = np.array(["c23", "c40"])[np.arange(n_videos) % 2]
     videos = pd.DataFrame(of_video).assign(rel_path=names, dataset="invented", compression=quality, status="ok")
     _data(paths, "videos", videos)
-    split = np.array(["train", "val", "test"])[(np.arange(n_videos) // PER_GROUP) % 3]
+    number = np.arange(n_videos) // PER_GROUP
+    split = np.array(["train", "val", "test"])[number % 3]
     _data(
         paths,
         "splits",
-        pd.DataFrame({k: of_video[k] for k in ("video_id", "source_group")} | {"split": split, "fold": -1}),
+        pd.DataFrame({k: of_video[k] for k in ("video_id", "source_group")}).assign(
+            unit=of_video["source_group"], split=split, fold=number % 5
+        ),
     )
     faces = pd.DataFrame({k: v[video] for k, v in of_video.items()}).assign(
         face_id=face, frame_index=np.arange(n_faces) % PER_VIDEO * 30, track_id=0, status="ok",
@@ -66,6 +70,8 @@ def write(root: Path, n_faces: int, *, vectors: bool, seed: int = 0) -> None:
         id=face, level="frame", space="efficientnet", model="logistic", split="cv", p_fake=p_fake, uncertain=False
     )
     _result(paths, "predictions", predicted)
+    for name in ("params.yaml", "overrides.csv"):  # as the repository has them
+        shutil.copy(Path(__file__).parents[1] / name, root / name)
     if vectors:
         centres = rng.normal(size=(N_CLUSTERS + 1, N_DIMS)).astype(np.float32)
         tables.write_shards(

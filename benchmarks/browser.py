@@ -157,7 +157,9 @@ def browser(*, width: int = 1440, height: int = 1000) -> Iterator[Browser]:
         wait_for(port, seconds=_START_S)
         options = {"args": [*_FLAGS, f"--window-size={width},{height}"]}
         started = Browser(f"http://127.0.0.1:{port}/session")
-        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
+        # A script may wait for a machine that does other work as well.
+        capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "timeouts": {"script": 300_000}}
+        wanted = {"capabilities": {"alwaysMatch": capabilities}}
         session = f"http://127.0.0.1:{port}/session/{started.command('POST', '', wanted)['sessionId']}"
         window = Browser(session, psutil.Process(process.pid))
         try:

@@ -176,6 +176,7 @@ def out_of_fold(
     *,
     method: Method,
     share_trained: float | None = None,
+    learn: npt.NDArray[np.bool_] | None = None,
 ) -> Calibrated:
     """Calibrate out-of-fold P(fake) [n]: fold k by a calibrator fitted on the other folds; the one kept on all.
 
@@ -183,6 +184,7 @@ def out_of_fold(
     ----------
     fold : [n] int, two or more distinct values; whole source groups.
     share_trained : share of fakes built into P(fake) by models trained on unbalanced classes, None for balanced ones.
+    learn : bool [n], items that calibrators are fitted on; all for None. Every item is calibrated.
 
     Raises
     ------
@@ -196,7 +198,8 @@ def out_of_fold(
     codes, _ = group_codes(groups, n=len(labels))
     folds = np.asarray(fold, dtype=np.int64)
     check_leaks(groups, folds)
-    made = [(folds == k, _fit_rows(p, labels, codes, folds != k, method)) for k in np.unique(folds).tolist()]
+    taught = np.ones(len(p), dtype=bool) if learn is None else learn
+    made = [(folds == k, _fit_rows(p, labels, codes, taught & (folds != k), method)) for k in np.unique(folds).tolist()]
     refused = next((c for _, c in made if c.method == "none"), None)
     if refused is not None:
         bare = uncalibrated(share_trained, reason=refused.reason)
@@ -204,7 +207,7 @@ def out_of_fold(
     out = np.empty(len(p))
     for rows, calibrator in made:
         out[rows] = calibrator.apply(p[rows])
-    return Calibrated(out, fit(p, labels, codes, method=method))
+    return Calibrated(out, _fit_rows(p, labels, codes, taught, method))
 
 
 def on_validation(
@@ -215,6 +218,7 @@ def on_validation(
     *,
     method: Method,
     share_trained: float | None = None,
+    learn: npt.NDArray[np.bool_] | None = None,
 ) -> Calibrated:
     """Calibrate P(fake) [n] of a hold-out: fitted on the rows of ``val``, which are themselves done fold by fold.
 
@@ -236,7 +240,10 @@ def on_validation(
         bare = uncalibrated(share_trained, reason=why)
         return Calibrated(bare.apply(p), bare)
     folds = grouped_folds(codes[val], labels[val], n_folds=n_folds, seed=0)
-    inside = out_of_fold(p[val], labels[val], codes[val], folds, method=method, share_trained=share_trained)
+    taught = None if learn is None else learn[val]
+    inside = out_of_fold(
+        p[val], labels[val], codes[val], folds, method=method, share_trained=share_trained, learn=taught
+    )
     out = inside.kept.apply(p)
     out[val] = inside.p_fake
     return Calibrated(out, inside.kept)

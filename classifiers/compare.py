@@ -6,6 +6,7 @@ and the interval of the difference is narrower than two intervals side by side s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,9 +53,17 @@ class Comparison:
 
 
 def paired_bootstrap(
-    y: npt.ArrayLike, a: Answers, b: Answers, groups: Groups, *, n_boot: int = 2000, seed: int, level: float = 0.95
+    y: npt.ArrayLike,
+    a: Answers,
+    b: Answers,
+    groups: Groups,
+    *,
+    n_boot: int = 2000,
+    seed: int,
+    level: float = 0.95,
+    metrics: Sequence[str] = COMPARED,
 ) -> list[Comparison]:
-    """``COMPARED`` of a minus b on the same items, whole groups drawn for both at once.
+    """``metrics`` of a minus b on the same items, whole groups drawn for both at once.
 
     The p-value is the smallest 1 - level at which the interval leaves out 0, so both always agree; it is never below
     what ``n_boot`` draws can tell.
@@ -71,7 +80,7 @@ def paired_bootstrap(
     drawn = [s.evaluate(weights) for s in both]
     per_class = groups_per_class(labels, codes)
     out = []
-    for metric in COMPARED:
+    for metric in metrics:
         difference = float(whole[0][metric][0] - whole[1][metric][0])
         draws = drawn[0][metric] - drawn[1][metric]
         low, high, _, reason = interval(draws, n_groups=n_groups, level=level, per_class=per_class)
@@ -81,6 +90,16 @@ def paired_bootstrap(
             difference, low, high, p_value, reason = np.nan, np.nan, np.nan, np.nan, why
         out.append(Comparison(metric, "group bootstrap", difference, low, high, p_value, n_groups, len(labels), reason))
     return out
+
+
+def values(
+    y: npt.ArrayLike, answers: Answers, groups: Groups, *, metrics: Sequence[str] = COMPARED
+) -> dict[str, float]:
+    """``metrics`` of one model's answers, NaN where these items cannot give one."""
+    labels, codes, n_groups = _checked(y, groups)
+    scores = _scores(labels, answers, codes)
+    found = scores.evaluate(np.ones((1, n_groups), dtype=np.int64))
+    return {m: np.nan if m in scores.undefined else float(found[m][0]) for m in metrics}
 
 
 def delong(y: npt.ArrayLike, a: Answers, b: Answers, groups: Groups, *, level: float = 0.95) -> Comparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +10,7 @@ from streamlit.commands.page_config import MenuItems
 
 from dashboard import data, privacy, uploads, widgets
 from dashboard.loopback import is_loopback
-from dashboard.views import channels, clusters, counterfactual, inversions, models, overview, video
+from dashboard.views import channels, clusters, counterfactual, inversions, models, overview, retrain, video
 from pipeline.paths import Paths
 
 # With an entry of its own there is a menu at the top right, and in it the choice of a light or a dark theme.
@@ -49,13 +50,15 @@ def main() -> None:
             ),
             st.Page(inversions.page, title="Inversions", icon=":material/compare:", url_path="inversions"),
             st.Page(video.page, title="Video", icon=":material/movie:", url_path="video"),
+            st.Page(retrain.page, title="Tags and retrain", icon=":material/label:", url_path="retrain"),
         ]
     )
     with st.sidebar:
         privacy.switch()
         widgets.figure_format()
         st.caption("Project folder")
-        st.code(str(data.project().root.resolve()), language=None, wrap_lines=True)
+        # No st.code: its highlighter would take the browser more than a second at every load, on every page.
+        st.html(f"<code style='overflow-wrap:anywhere'>{html.escape(str(data.project().root.resolve()))}</code>")
         st.caption("P(fake) lies in [0, 1]; 1 is fake. Blue is real, orange is fake, grey is unknown or noise.")
     chosen.run()
 

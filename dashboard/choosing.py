@@ -21,10 +21,16 @@ _CHOSEN, _KEPT = "chosen_faces", "kept_faces"
 
 @dataclass(frozen=True)
 class Choice:
-    """Chosen faces, in the order they are shown, and how they were chosen, in words."""
+    """Chosen faces, in the order they are shown, and how they were chosen, in words.
+
+    ``recipe`` says it for an address (`dashboard.address`), '' where it cannot; ``n_inside``: points that passed the
+    filter then.
+    """
 
     faces: tuple[str, ...]
     how: str
+    recipe: str = ""
+    n_inside: int | None = None
 
 
 def chosen() -> Choice | None:
@@ -37,15 +43,19 @@ def kept() -> Choice | None:
     return st.session_state.get(_KEPT)
 
 
-def choose(faces: Sequence[str], how: str, *, mode: str = "replace") -> None:
-    """Replace the selection, or add to it or take from it."""
+def choose(
+    faces: Sequence[str], how: str, *, mode: str = "replace", recipe: str = "", n_inside: int | None = None
+) -> None:
+    """Replace the selection, or add to it or take from it; ``recipe`` holds where it stands for all of it."""
     before = chosen()
     if mode == "add" and before is not None:
         faces, how = tuple(dict.fromkeys((*before.faces, *faces))), f"{before.how}, and {how}"
     elif mode == "remove" and before is not None:
         gone = set(faces)
         faces, how = tuple(f for f in before.faces if f not in gone), f"{before.how}, without {how}"
-    st.session_state[_CHOSEN] = Choice(tuple(faces), how[-300:]) if faces else None
+    whole = mode == "replace" or before is None
+    recipe = recipe if whole and mode != "remove" else ""
+    st.session_state[_CHOSEN] = Choice(tuple(faces), how[-300:], recipe, n_inside) if faces else None
 
 
 def keep() -> None:
@@ -76,7 +86,7 @@ def answer(event: tuple[str, Any], points: MapPoints, inside: NDArray[np.bool_] 
         lasso = Lasso.read(sent)
         if lasso is None:
             return None
-        return _faces(points, enclosed(points.xyz, lasso) & allowed), "inside the lasso"
+        return faces_of(points, enclosed(points.xyz, lasso) & allowed), "inside the lasso"
     if name == "pick":
         row = sent.get("index")
         if not isinstance(row, int) or not 0 <= row < len(allowed) or not allowed[row]:
@@ -89,10 +99,11 @@ def answer(event: tuple[str, Any], points: MapPoints, inside: NDArray[np.bool_] 
     entry = next((e for e in look.legend if e.code == sent.get("code")), None)
     if entry is None:
         return None
-    return _faces(points, (look.codes == entry.code) & allowed), f"{column_name(column)}: {entry.name}"
+    return faces_of(points, (look.codes == entry.code) & allowed), f"{column_name(column)}: {entry.name}"
 
 
-def _faces(points: MapPoints, rows: NDArray[np.bool_]) -> list[str]:
+def faces_of(points: MapPoints, rows: NDArray[np.bool_]) -> list[str]:
+    """Ids of the faces of some rows, bool [n]."""
     return [str(f) for f in points.frame["face_id"].to_numpy()[rows]]
 
 

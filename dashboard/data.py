@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from dashboard import privacy
-from pipeline import tables
+from pipeline import overrides, tables
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.report import load, summary
@@ -150,6 +150,9 @@ def with_material(frame: pd.DataFrame) -> pd.DataFrame:
     out = _join(frame, optional("faces"), "face_id", light)
     video_columns = ["rel_path", "dataset", "compression", "identity"]
     out = _join(out, optional("videos"), "video_id", video_columns)
+    corrected = optional("overrides")
+    if corrected is not None:
+        out = overrides.apply_rows(out, corrected, drop=False)
     return summary.named_labels(_join(out, optional("splits"), "video_id", ["split", "fold"]))
 
 

@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.report.summary import is_flat
 from pipeline.report.summary import main_inverter as main_inverter_of
 
-_TABLES = ("map", "faces", "videos", "splits", "clusters", "wplus", "predictions")
+_TABLES = ("map", "faces", "overrides", "videos", "splits", "clusters", "wplus", "predictions")
 _TEXTS = (*CATEGORIES, "rel_path", "status_of_code")
 
 

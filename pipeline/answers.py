@@ -23,6 +23,8 @@ def prediction_rows(
     for level, key in (("track", "track"), ("video", "video_id")):
         first = frames.drop_duplicates(key)
         of_level = first.assign(id=first[key], level=level)
+        # Fake where any face of it is: corrections may tell a video's faces apart.
+        of_level["label"] = of_level["id"].map(frames.groupby(key)["label"].max())
         for column in ("p_fake", "p_fake_raw"):
             ids, values = aggregate_p_fake(frames[column].to_numpy(), frames[key].tolist(), method=aggregate)
             of_level[column] = of_level["id"].map(dict(zip(ids.tolist(), values.tolist(), strict=True)))

@@ -182,6 +182,21 @@ def predict(
         )
 
 
+@app.command()
+def retrain(
+    space: Annotated[str, typer.Argument(help="A stored feature space, such as efficientnet.")],
+    tag: Annotated[list[str] | None, typer.Option(help="Fold in tags of this name alone; may be repeated.")] = None,
+) -> None:
+    """Train logistic regression without and with what the dashboard's tags say; changes nothing."""
+    from pipeline import params
+    from pipeline import retrain as module
+    from pipeline.paths import Paths
+
+    paths = Paths()
+    found = module.run(paths, params.load(paths.params), module.Asked(space, None if tag is None else tuple(tag)))
+    typer.echo(module.text_of(found))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench(
     context: typer.Context,

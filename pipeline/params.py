@@ -343,6 +343,7 @@ class Params(_Section):
     data: Data
     sampling: Sampling
     faces: Faces
+    overrides: Path
     sbi: Sbi
     split: Split
     invert: Invert
@@ -356,6 +357,13 @@ class Params(_Section):
     map: Map
     cluster: Cluster
     about: About
+
+    @field_validator("overrides")
+    @classmethod
+    def _inside(cls, overrides: Path) -> Path:
+        if overrides.is_absolute() or ".." in overrides.parts:  # the dashboard writes it
+            raise ValueError("expected a file below the project's folder")
+        return overrides
 
     @model_validator(mode="after")
     def _something_to_judge(self) -> Self:

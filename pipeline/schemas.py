@@ -862,6 +862,22 @@ CLUSTER_FACES = Table(
 )
 
 TAG_KINDS = ("label", "exclusion", "note")
+OVERRIDES = Table(
+    "overrides",
+    "data",
+    "Faces whose label people corrected, or which they excluded; laid out from the file that `overrides` names.",
+    ("face_id",),
+    ("face_id",),
+    (
+        _FACE,
+        Column("video_id", _STR, "its video"),
+        Column("label_before", _I8, "0 real, 1 fake, as the material has it", nullable=True, low=0, high=1),
+        Column("label", _I8, "0 real, 1 fake, as it counts from here on", nullable=True, low=0, high=1),
+        Column("excluded", pa.bool_(), "neither trained on nor measured"),
+        Column("reason", _STR, "why, as the file says", nullable=True),
+    ),
+)
+
 TAGS = Table(
     "tags",
     "tags",
@@ -919,6 +935,7 @@ TABLES: dict[str, Table] = {
         CLUSTER_INFORMATION,
         CLUSTER_CHANNELS,
         CLUSTER_FACES,
+        OVERRIDES,
         TAGS,
     )
 }

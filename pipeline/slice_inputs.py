@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline import attributes, tables
+from pipeline import attributes, overrides, tables
 from pipeline.paths import Paths
 
 
 def face_facts(paths: Paths, known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     """Attributes of every usable face in one frame."""
     columns = ["face_id", "source_group", "label", "method", "face_width_px", "yaw_deg", "blur"]
-    facts = tables.read_pandas(paths.table("faces"), "faces", columns=columns)
+    facts = overrides.apply(tables.read_pandas(paths.table("faces"), "faces", columns=columns), paths, drop=False)
     codes = tables.read_pandas(paths.table("wplus"), "wplus", columns=["face_id", "lpips"])
     out = known.merge(facts, on="face_id", how="left")
     out = out.merge(videos[["video_id", "compression"]], on="video_id", how="left")
@@ -34,8 +34,8 @@ def with_clusters(paths: Paths, faces: pd.DataFrame) -> pd.DataFrame:
 
 def frame_facts(paths: Paths, videos: pd.DataFrame) -> pd.DataFrame:
     """One row per sampled frame: whether it gave a usable face, and what is known of it without one."""
-    columns = ["video_id", "frame_index", "source_group", "label", "method", "status"]
-    rows = tables.read_pandas(paths.table("faces"), "faces", columns=columns)
+    columns = ["face_id", "video_id", "frame_index", "source_group", "label", "method", "status"]
+    rows = overrides.apply(tables.read_pandas(paths.table("faces"), "faces", columns=columns), paths, drop=False)
     rows = rows.assign(ok=rows["status"] == "ok", label=rows["label"].map({0: "real", 1: "fake"}))
     first = {name: (name, "first") for name in ("source_group", "label", "method")}
     frames = rows.groupby(["video_id", "frame_index"], as_index=False).agg(ok=("ok", "max"), **first)

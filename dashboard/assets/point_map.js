@@ -88,6 +88,13 @@ function unpack(bytes) {
   return { head, xyz, code, flag };
 }
 
+function same(a, b) {
+  if (a === b) return true;
+  if (!a || !b || a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 
 function rgbOf(text, otherwise) {  // '#rrggbb' or 'rgb(r, g, b)' of a theme's colour
@@ -154,7 +161,8 @@ class PointMap {
     this.tools();
     if (this.gl) this.program(); else this.say("This browser has no WebGL2, so the map cannot be drawn; search and the list of clusters work without it.");
     this.listen();
-    new ResizeObserver(() => this.redraw()).observe(this.plane);
+    // It also calls at the start, when the map is about to be drawn anyway.
+    new ResizeObserver(() => { if (this.drawnSize !== this.size()) this.redraw(); }).observe(this.plane);
     window.addEventListener("lf-face-known", (this.known = (e) => this.know(e.detail)));
     this.canvas.addEventListener("webglcontextlost", (e) => e.preventDefault());
     this.canvas.addEventListener("webglcontextrestored", () => { this.program(); this.upload(true); this.redraw(); });
@@ -209,12 +217,16 @@ class PointMap {
     gl.enable(gl.BLEND); gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
   }
 
+  size() { return `${this.plane.clientWidth}x${this.plane.clientHeight}@${window.devicePixelRatio}`; }
+
   take(component) {
     this.send = component.setTriggerValue;
-    const style = getComputedStyle(this.root);
+    const style = getComputedStyle(this.root), before = css(this.ink || []) + css(this.paper || []);
     this.ink = rgbOf(style.color, [27, 35, 48]);
     this.paper = rgbOf(style.getPropertyValue("--st-background-color").trim(), [255, 255, 255]);
     this.dark = this.paper[0] + this.paper[1] + this.paper[2] < 384;
+    // The page is mounted anew more often than it changes; drawing costs more than looking.
+    if (this.data && same(component.data, this.bytes) && before === css(this.ink) + css(this.paper)) return;
     if (component.data !== this.bytes) {
       this.bytes = component.data;
       const before = this.data;
@@ -276,6 +288,7 @@ class PointMap {
       if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
     }
     const head = this.data.head;
+    this.drawnSize = this.size();
     this.matrix = matrixOf(this.view, head, width / height);
     if (gl) {
       gl.viewport(0, 0, this.canvas.width, this.canvas.height);

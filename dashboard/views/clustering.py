@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import choosing, widgets
+from dashboard import address, choosing, widgets
 from dashboard.map_points import MapPoints
 from pipeline.report import blocks, summary
 
@@ -33,7 +33,8 @@ def panel(points: MapPoints) -> int | None:
     right.metric("Source groups", f"{int(row['n_groups']):,}", border=True)
     if st.button("Select this cluster", key="select_cluster", width="stretch"):
         members = points.frame.loc[points.frame["cluster"].eq(cluster).fillna(False), "face_id"]
-        choosing.choose(members.tolist(), "noise" if cluster < 0 else f"cluster {cluster}")
+        how = "noise" if cluster < 0 else f"cluster {cluster}"
+        choosing.choose(members.tolist(), how, recipe=address.recipe_of_value("cluster", cluster))
     return cluster
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import choosing, colouring, data, filters, map_points, point_map, privacy, theme, widgets
+from dashboard import address, choosing, colouring, data, filters, map_points, point_map, privacy, theme, widgets
 from dashboard.map_points import MapPoints, Wanted
 from dashboard.views import cluster_about, clustering, finding, selection
 from pipeline.report import summary
@@ -36,6 +36,7 @@ def page() -> None:
     first, second, third = (narrow.container() for _ in range(3))
     with third:
         inside = filters.controls(points.frame)
+    address.restore(points, inside)
     _follow(points, inside)  # before the panels, which show what is chosen
     with first:
         cluster = clustering.panel(points)
@@ -47,6 +48,7 @@ def page() -> None:
     clustering.faces(points, cluster)
     cluster_about.panel(points)
     clustering.table(points)
+    address.write(None if inside is None else int(inside.sum()))
 
 
 def _controls() -> Wanted | None:
@@ -64,12 +66,17 @@ def _controls() -> Wanted | None:
     same = next((i for i, c in enumerate(clusterings) if summary.space_of(c) == space), 0)
     clustering_id = None
     if clusterings:
-        clustering_id = columns[1].selectbox("Clustering", clusterings, index=same, key=f"clustering_of_{map_id}")
+        clustering_id = columns[1].selectbox(
+            "Clustering", clusterings, index=same, key=f"clustering_of_{map_id}", bind="query-params"
+        )
     judges = {f"{s} · {model_name(m)}": (s, m) for s, m in map_points.judges()}
     judge = None
     if judges:
         first = next((i for i, j in enumerate(judges.values()) if j[0] == space), 0)
-        judge = judges[columns[2].selectbox("P(fake) of model", list(judges), index=first, key=f"judge_for_{space}")]
+        key = f"judge_for_{space}"
+        judge = judges[
+            columns[2].selectbox("P(fake) of model", list(judges), index=first, key=key, bind="query-params")
+        ]
     return Wanted(map_id, clustering_id, judge, map_points.main_inverter())
 
 
@@ -118,7 +125,9 @@ def _follow(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     event = st.session_state.pop("map_event", None)
     asked = choosing.answer(event, points, inside) if event else None
     if asked is not None:
-        choosing.choose(*asked, mode=st.session_state.get("mode") or "replace")
+        n_inside = None if inside is None else int(inside.sum())
+        mode = st.session_state.get("mode") or "replace"
+        choosing.choose(*asked, mode=mode, recipe=address.recipe_of_event(event), n_inside=n_inside)
 
 
 @st.fragment

@@ -67,7 +67,7 @@ def remember(paths: Paths, *, space: str, feature_id: str, seed: int) -> Memory:
 
     nothing = pd.DataFrame()
     try:
-        found = features.labelled(features.load(paths, space, worked_out={"residual": read_residuals}))
+        found = features.labelled(features.load(paths, space, worked_out={"residual": read_residuals}), paths)
     except UserError as error:
         return Memory(None, nothing, str(error))
     if not len(found.vectors):

@@ -16,8 +16,8 @@ from pipeline.paths import Paths
 from pipeline.schemas import TABLES
 
 REPORTED = (
-    "videos", "faces", "wplus", "codes", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort",
-    "importance", "learning", "map", "map_quality", "clusters", "cluster_tree", "cluster_grid",
+    "videos", "faces", "overrides", "wplus", "codes", "predictions", "metrics", "method_metrics", "comparisons",
+    "study", "effort", "importance", "learning", "map", "map_quality", "clusters", "cluster_tree", "cluster_grid",
     "cluster_profiles", "cluster_information", "cluster_channels", "cluster_faces",
     "slices", "shortcuts", "channel_groups", "agreement", "channel_effects",
 )  # fmt: skip

@@ -75,6 +75,12 @@ def data_section(data: ReportInput) -> Section:
         out += [blocks.heading("Face coverage of sampled frames")]
         out += [blocks.table(["by", "value", "frames", "with a face", "coverage"], rows)]
         out += _reasons(faces, "Face rows by outcome", "rows")
+    corrected = data.get("overrides")
+    out.append(blocks.heading("Corrected by hand"))
+    if corrected is None:
+        out.append(blocks.missing(data.why_missing("overrides")))
+    else:
+        out.append(blocks.text(summary.overrides_sentence(corrected)))
     return Section("data", "Data and coverage", blocks=out)
 
 

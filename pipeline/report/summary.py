@@ -190,3 +190,15 @@ def telling_channels(importance: pd.DataFrame) -> list[int]:
     bar = np.fmax(chance.to_numpy(), null.to_numpy())
     above = importance["ci_low"].to_numpy(dtype=np.float64) > bar
     return sorted(int(c) for c in importance.loc[above & null.notna().to_numpy(), "channel"])
+
+
+def overrides_sentence(rows: pd.DataFrame) -> str:
+    """What the table ``overrides`` changes, in words."""
+    changed = rows[~rows["excluded"] & rows["label"].notna() & (rows["label_before"] != rows["label"])]
+    n_out, n_same = int(rows["excluded"].sum()), len(rows) - len(changed) - int(rows["excluded"].sum())
+    same = f" {n_same:,} faces are named, but had that label already." if n_same else ""
+    return (
+        f"Labels of {len(changed):,} faces of {changed['video_id'].nunique():,} videos were corrected by hand, and "
+        f"{n_out:,} faces are excluded: neither trained on nor measured. Every score here is against the corrected "
+        f"labels; the tables of material above have the labels as the material came.{same}"
+    )

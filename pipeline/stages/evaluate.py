@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline import projectors, scorecard, study, tables, units
+from pipeline import overrides, projectors, scorecard, study, tables, units
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -14,10 +14,10 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "evaluate",
     sections=("seed", "evaluate", "invert.poor_above"),
-    inputs=("predictions", "faces", "splits", "wplus", "codes", "curves"),
+    inputs=("predictions", "faces", "overrides", "splits", "wplus", "codes", "curves"),
 )
 log = logging.getLogger("latentforensics")
-_FACE_COLUMNS = ["face_id", "video_id", "frame_index", "track_id", "source_group", "method", "status"]
+_FACE_COLUMNS = ["face_id", "label", "video_id", "frame_index", "track_id", "source_group", "method", "status"]
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -30,7 +30,9 @@ def run(params: Params, paths: Paths) -> None:
     metrics = scorecard.of_models(predictions, wanted, seed=seed)
     rows = {
         "metrics": [*scorecard.coverage(faces, wanted, seed=seed), *metrics, *scorecard.not_judged(predictions, told)],
-        "method_metrics": scorecard.of_methods(predictions, scorecard.methods(faces), wanted, seed=seed),
+        "method_metrics": scorecard.of_methods(
+            predictions, scorecard.methods(overrides.apply(faces, paths, drop=False)), wanted, seed=seed
+        ),
         "comparisons": scorecard.against_best(predictions, metrics, wanted, seed=seed),
     }
     reason = told.get("reason")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from classifiers.checks import check_varies
 from classifiers.splits import SplitError
-from pipeline import spaces, tables, units
+from pipeline import overrides, spaces, tables, units
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 
@@ -72,7 +72,12 @@ class Features:
 
 
 def load(
-    paths: Paths, space: str, *, worked_out: Mapping[str, Reader] = MappingProxyType({}), blended: bool = False
+    paths: Paths,
+    space: str,
+    *,
+    worked_out: Mapping[str, Reader] = MappingProxyType({}),
+    blended: bool = False,
+    only: Collection[str] | None = None,
 ) -> Features:
     """Read one space, as `pipeline.spaces` names it; empty where a table of its parts is.
 
@@ -85,6 +90,8 @@ def load(
     blended
         Of the self-blended faces instead, which are for training alone; empty where none were made, or where no table
         holds a part's vectors of them.
+    only
+        Read the vectors of these faces alone, of spaces that tables hold.
 
     Raises
     ------
@@ -96,7 +103,7 @@ def load(
         parts = spaces.parse(space)
         if blended and not all(_has_blended(paths, part) for part in parts):
             return Features(space, np.zeros((0, 1), np.float32), pd.DataFrame(columns=["face_id", *_KNOWN]), "")
-        read = partial(_read, blended=blended)
+        read = partial(_read, blended=blended, only=only)
         loaded = [(part, *worked_out.get(part.base, partial(read, part=part))(paths)) for part in parts]
     except ValueError as error:
         raise UserError(f"space '{space}': {error}") from error
@@ -120,7 +127,9 @@ def _has_blended(paths: Paths, part: spaces.Part) -> bool:
     return part.base in spaces.SOURCES and tables.exists(paths.table(f"{spaces.SOURCES[part.base][0]}_blended"))
 
 
-def _read(paths: Paths, *, part: spaces.Part, blended: bool) -> tuple[list[str], NDArray[np.float32], str]:
+def _read(
+    paths: Paths, *, part: spaces.Part, blended: bool, only: Collection[str] | None
+) -> tuple[list[str], NDArray[np.float32], str]:
     """Face ids, vectors of the part (float32 [n, d]) and their maker."""
     if part.base not in spaces.SOURCES:
         raise UserError(f"this stage does not work out the space '{part.base}', which no table holds")
@@ -133,6 +142,8 @@ def _read(paths: Paths, *, part: spaces.Part, blended: bool) -> tuple[list[str],
         wanted &= pc.starts_with(ds.field(id_column), f"{part.base}-")
     elif part.base == "efficientnet":
         wanted &= ~pc.starts_with(ds.field(id_column), "frequency-")
+    if only is not None:
+        wanted &= ds.field("face_id").isin(list(only))
     columns = ["face_id", id_column, column]
     ids: list[str] = []
     makers: set[str] = set()
@@ -196,7 +207,7 @@ def labelled_channels(paths: Paths) -> tuple[Features, NDArray[np.float32]]:
     SplitError, ConstantError
         No face has a label, or all codes are the same.
     """
-    inside = by_unit(labelled(load(paths, "wplus")), paths)
+    inside = by_unit(labelled(load(paths, "wplus"), paths), paths)
     if inside.faces.empty:
         raise SplitError("no face has a label")
     check_varies(inside.vectors, what="W+ codes")
@@ -210,8 +221,16 @@ def _known(paths: Paths, *, blended: bool) -> pd.DataFrame:
     return tables.read_pandas(paths.table(name), name, columns=columns).set_index("face_id")
 
 
-def labelled(features: Features) -> Features:
-    """Faces of videos that are known to be real or fake."""
+def corrected(features: Features, paths: Paths) -> Features:
+    """The same with the labels that people corrected, without the faces they excluded."""
+    faces = overrides.apply(features.faces, paths)
+    keep = features.faces["face_id"].isin(faces["face_id"]).to_numpy()
+    return replace(features.subset(keep), faces=faces.reset_index(drop=True))
+
+
+def labelled(features: Features, paths: Paths) -> Features:
+    """Faces that are known to be real or fake, as people corrected them."""
+    features = corrected(features, paths)
     return features.subset(features.faces["label"].notna().to_numpy())
 
 
@@ -223,5 +242,6 @@ def by_unit(features: Features, paths: Paths) -> Features:
 def join_splits(features: Features, paths: Paths) -> tuple[Features, pd.DataFrame]:
     """Faces of videos in the ``splits`` table, by unit, with their split and fold."""
     splits = tables.read_pandas(paths.table("splits"), "splits", columns=["video_id", "split", "fold"])
+    features = labelled(features, paths)
     inside = features.subset(features.faces["video_id"].isin(splits["video_id"]).to_numpy())
     return by_unit(inside, paths), splits.set_index("video_id").loc[inside.faces["video_id"]].reset_index()

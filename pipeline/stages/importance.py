@@ -25,7 +25,7 @@ from pipeline.stages.features import Features
 STAGE = Stage(
     "importance",
     sections=("seed", "spaces", "device", "profile", "weights", "invert.generator", "importance"),
-    inputs=("faces", "wplus", "splits"),
+    inputs=("faces", "overrides", "wplus", "splits"),
 )
 JOINT_METRIC: ImportanceMetric = "roc_auc"  # a ranking moves before any answer crosses 0.5
 JOINT_BOOT = 300

@@ -24,7 +24,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "learning",
     sections=("seed", "spaces", "device", "profile", "train.aggregate", "learning"),
-    inputs=("faces", "wplus", "embeddings", "codes", "splits", "blended"),
+    inputs=("faces", "overrides", "wplus", "embeddings", "codes", "splits", "blended"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -58,7 +58,7 @@ def _on_device(current: Run) -> bool:
 def _curve(current: Run, paths: Paths, space: str) -> list[dict[str, object]]:
     """All points of one space; SplitError or ConstantError where the material does not allow a curve."""
     settings, effort = current.params.learning, current.params.effort("learning")
-    inside = features.by_unit(features.labelled(features.load(paths, space)), paths)
+    inside = features.by_unit(features.labelled(features.load(paths, space), paths), paths)
     if inside.faces.empty:
         raise SplitError("no face with a vector has a label")
     check_varies(inside.vectors)

@@ -18,7 +18,7 @@ STAGE = Stage(
     "report",
     sections=("seed", "device", "profile", "data", "weights"),
     inputs=(
-        "videos", "faces", "splits", "wplus", "reconstructions", "embeddings", "codes",
+        "videos", "faces", "overrides", "splits", "wplus", "reconstructions", "embeddings", "codes",
         "decoded", "predictions", "metrics", "method_metrics", "comparisons", "study", "effort", "attributes", "slices",
         "shortcuts", "importance", "channel_groups", "agreement", "channel_effects", "learning", "map",
         "map_quality", "clusters", "cluster_tree", "cluster_grid",

@@ -20,7 +20,7 @@ from pipeline.stages.common import Run, Stage
 STAGE = Stage(
     "slices",
     sections=("seed", "faces", "slices"),
-    inputs=("videos", "faces", "splits", "wplus", "clusters", "predictions"),
+    inputs=("videos", "faces", "overrides", "splits", "wplus", "clusters", "predictions"),
 )
 log = logging.getLogger("latentforensics")
 
@@ -51,7 +51,9 @@ def run(params: Params, paths: Paths) -> None:
 
 def _shortcuts(current: Run, paths: Paths, videos: pd.DataFrame, faces: pd.DataFrame, regions: dict[str, Any]) -> None:
     """Write ``shortcuts`` and warn of what tells the label without a face."""
-    wanted = videos[videos["label"].notna() & videos["video_id"].isin(faces["video_id"])].reset_index(drop=True)
+    # A video is fake where any of its faces is, as people corrected them.
+    wanted = videos.assign(label=videos["video_id"].map(faces.groupby("video_id")["label"].max()))
+    wanted = wanted[wanted["label"].notna()].reset_index(drop=True)
     y = wanted["label"].to_numpy(dtype=np.int64, na_value=-1)
     reason, rows = None, []
     try:

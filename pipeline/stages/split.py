@@ -1,4 +1,4 @@
-"""Stage ``split``: connected footage stands on one side, and what leaks is found before anything is trained."""
+"""Stage ``split``: labels are corrected, connected footage stands on one side, leaks are found before training."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from numpy.typing import NDArray
 
 from classifiers.splits import SplitError
 from classifiers.splits_units import join_groups
-from pipeline import leak_check, tables
+from pipeline import leak_check, overrides, tables
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.split_protocols import Dealt, deal, people, units
 from pipeline.stages.common import Run, Stage
 
-STAGE = Stage("split", sections=("seed", "split"), inputs=("videos", "faces", "wplus"))
+STAGE = Stage("split", sections=("seed", "split", "overrides"), inputs=("videos", "faces", "wplus"))
 UNUSED, NO_FOLD = "unused", -1
 log = logging.getLogger("latentforensics")
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Write the ``splits`` and ``leaks`` tables; what cannot be made has a reason, what leaks stops the run."""
+    """Write ``overrides``, ``splits`` and ``leaks``; what cannot be made has a reason, what leaks stops the run."""
     current = STAGE.run(params, paths)
     settings = current.params.split
+    told = _corrected(current, paths)
     videos = _videos(paths)
     alike = _leaks(current, paths, videos)
     try:
@@ -37,13 +38,33 @@ def run(params: Params, paths: Paths) -> None:
         dealt = deal(videos, unit, settings, seed=current.params.seed)
     except SplitError as error:
         dealt = Dealt(videos["source_group"].to_numpy(dtype=object), None, None, str(error), str(error))
-    _write(current, paths, videos, dealt)
+    _write(current, paths, videos, dealt, told)
+
+
+def _corrected(current: Run, paths: Paths) -> dict[str, str]:
+    """Write ``overrides``; what the file says, for fingerprints."""
+    lines = overrides.read(paths.root / current.params.overrides)
+    told = {"overrides": overrides.digest(lines)} if lines else {}
+    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["face_id", "video_id", "label", "status"])
+    rows, n_unknown = overrides.resolve(lines, faces[faces["status"] == "ok"])
+    reason = None if rows else f"{current.params.overrides} corrects no face"
+    meta = current.meta(told, reason=reason, digest=told.get("overrides"), n_lines=len(lines), n_unknown=n_unknown)
+    tables.write_rows(rows, paths.table("overrides"), name="overrides", meta=meta)
+    if n_unknown:
+        log.warning("split: %d of %d overrides name no face or video that is here", n_unknown, len(lines))
+    if rows:
+        n_out = sum(row["excluded"] for row in rows)
+        log.info("split: labels of %d faces are told by hand, %d faces are excluded", len(rows) - n_out, n_out)
+    return told
 
 
 def _videos(paths: Paths) -> pd.DataFrame:
     """Labelled videos with a usable face, and what is known of them."""
-    faces = tables.read_pandas(paths.table("faces"), "faces", columns=["video_id", "label", "source_group", "status"])
-    usable = faces[(faces["status"] == "ok") & faces["label"].notna()].drop(columns="status")
+    columns = ["face_id", "video_id", "label", "source_group", "status"]
+    faces = overrides.apply(tables.read_pandas(paths.table("faces"), "faces", columns=columns), paths)
+    usable = faces[(faces["status"] == "ok") & faces["label"].notna()].drop(columns=["face_id", "status"])
+    # A video is fake where any of its faces is: corrections may tell them apart.
+    usable = usable.sort_values("label", ascending=False, kind="stable")
     columns = ["video_id", "rel_path", "dataset", "method", "compression", "identity"]
     known = tables.read_pandas(paths.table("videos"), "videos", columns=columns)
     found = usable.drop_duplicates("video_id").merge(known, on="video_id", how="left").sort_values("video_id")
@@ -77,7 +98,7 @@ def _joined(videos: pd.DataFrame, unit: NDArray[np.object_], alike: list[dict[st
     return join_groups(unit, list(keys.values()))
 
 
-def _write(current: Run, paths: Paths, videos: pd.DataFrame, dealt: Dealt) -> None:
+def _write(current: Run, paths: Paths, videos: pd.DataFrame, dealt: Dealt, told: dict[str, str]) -> None:
     n = len(videos)
     split = np.full(n, UNUSED, dtype=object) if dealt.split is None else dealt.split
     fold = np.full(n, NO_FOLD) if dealt.fold is None else dealt.fold
@@ -89,6 +110,7 @@ def _write(current: Run, paths: Paths, videos: pd.DataFrame, dealt: Dealt) -> No
         for v, g, u, s, f in zip(videos["video_id"], videos["source_group"], dealt.unit, split, fold, strict=True)
     ]
     meta = current.meta(
+        told,
         reason=reason,
         no_split=dealt.no_split,
         no_fold=dealt.no_fold,

@@ -26,7 +26,7 @@ from pipeline.stages.residuals import read_residuals
 STAGE = Stage(
     "train",
     sections=("seed", "spaces", "device", "profile", "train"),
-    inputs=("faces", "wplus", "reconstructions", "embeddings", "codes", "splits", "blended"),
+    inputs=("faces", "overrides", "wplus", "reconstructions", "embeddings", "codes", "splits", "blended"),
 )
 log = logging.getLogger("latentforensics")
 

@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.dashboard_driver import pages
 from dashboard import figures, uploads, widgets
 
 ROOT = Path(__file__).parents[2]
@@ -21,12 +22,19 @@ def test_no_learning_library_is_imported() -> None:
         "import sys\n"
         "import dashboard.data, dashboard.widgets, dashboard.figures, dashboard.map_points, dashboard.similar\n"
         "import dashboard.views.overview, dashboard.views.clusters, dashboard.views.inversions\n"
-        "import dashboard.views.models, dashboard.views.channels, dashboard.views.video\n"
+        "import dashboard.views.models, dashboard.views.channels, dashboard.views.video, dashboard.views.retrain\n"
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     heavy = {"torch", "sklearn", "timm", "cv2", "matplotlib", "inversion", "classifiers", "embeddings"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_the_walk_knows_every_page() -> None:
+    found = pages()
+    assert ("clusters", "Clusters") in found
+    assert ("retrain", "Tags and retrain") in found
+    assert len(found) == (ROOT / "dashboard" / "app.py").read_text().count("url_path=")
 
 
 def test_configuration_is_private_and_the_same_from_both_places() -> None:
