@@ -38,8 +38,8 @@ def test_every_table_is_there_and_keeps_its_declaration(done: Paths) -> None:
     for name in (n for n, table in TABLES.items() if table.folder != "tags"):  # people write these
         data = tables.read(done.table(name), name)
         tables.check(name, data)
-        # No codes for the default spaces, no effects in the quick profile, no self-blended face is asked for, nothing is
-        # corrected, and four people make no learning curve.
+        # No codes for the default spaces, no effects in the quick profile, no self-blended face is asked for, no label
+        # is corrected, and four people make no learning curve.
         not_here = ("codes", "decoded", "channel_effects", "learning", "overrides")
         assert data.num_rows or name in not_here or "blended" in name, name
         assert tables.metadata(done.table(name))["fingerprint"]
