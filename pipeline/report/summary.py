@@ -194,6 +194,8 @@ def telling_channels(importance: pd.DataFrame) -> list[int]:
 
 def overrides_sentence(rows: pd.DataFrame) -> str:
     """What the table ``overrides`` changes, in words."""
+    if rows.empty:
+        return "No label was corrected by hand, and no face excluded."
     changed = rows[~rows["excluded"] & rows["label"].notna() & (rows["label_before"] != rows["label"])]
     n_out, n_same = int(rows["excluded"].sum()), len(rows) - len(changed) - int(rows["excluded"].sum())
     same = f" {n_same:,} faces are named, but had that label already." if n_same else ""

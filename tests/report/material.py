@@ -57,6 +57,7 @@ def rows_of(*, n_groups: int = 6, n_frames: int = 3, seed: int = 0) -> dict[str,
         {"face_id": "none", "video_id": "v000", "frame_index": 99, "track_id": -1, "source_group": "g00",
          "status": "no_face", "reason": "no face found"}
     )  # fmt: skip
+    out["overrides"] = []
     measured = {"importance": _importance(rng), "learning": learning(), "study": _study(), "effort": _effort()}
     of_clusters = cluster_trust(out["clusters"]) | _about(rng)
     return out | _scores(out, rng) | measured | _evidence(out) | of_clusters | map_quality()

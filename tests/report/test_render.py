@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def test_page_is_complete_self_contained_and_repeatable(full: Path) -> None:
         "agree with those of all faces by 0.30 [0.10, 0.50]",
         "a single cluster is no finding",
         "Only 6 independent",
+        "No label was corrected by hand",
         "2 slices of 4 compared are shown to be failed",
         "skin tone (ITA): dark",
         "Labels can be told without looking at the face, from: top left corner (ROC-AUC 0.97)",
@@ -193,3 +195,21 @@ def test_a_face_s_image_is_found_in_the_shard_of_the_asked_inverter(tmp_path: Pa
     for inverter in ("one", "two"):
         found = load.read_images(path, "reconstructions", ["a"], projector_id=inverter)
         assert found == {"a": f"a {inverter}".encode()}
+
+
+def test_corrections_by_hand_are_told(full: Path, tmp_path: Path) -> None:
+    root = tmp_path / "corrected"
+    shutil.copytree(full, root)
+    named = {"video_id": "v000", "label_before": 0}
+    material.write(
+        root,
+        "overrides",
+        [
+            named | {"face_id": "f0000", "label": 1, "excluded": False},
+            named | {"face_id": "f0001", "label": 0, "excluded": True},
+            named | {"face_id": "f0002", "label": 0, "excluded": False},
+        ],
+    )
+    text = Page(render(gather(Paths(root), RUN))).text
+    assert "Labels of 1 faces of 1 videos were corrected by hand, and 1 faces are excluded" in text
+    assert "1 faces are named, but had that label already" in text
