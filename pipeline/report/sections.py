@@ -75,9 +75,9 @@ def data_section(data: ReportInput) -> Section:
         out += [blocks.heading("Face coverage of sampled frames")]
         out += [blocks.table(["by", "value", "frames", "with a face", "coverage"], rows)]
         out += _reasons(faces, "Face rows by outcome", "rows")
-    corrected = data.get("overrides")
+    corrected = data.tables.get("overrides")  # no rows are an answer here: nothing was corrected
     out.append(blocks.heading("Corrected by hand"))
-    if corrected is None:
+    if not isinstance(corrected, pd.DataFrame):
         out.append(blocks.missing(data.why_missing("overrides")))
     else:
         out.append(blocks.text(summary.overrides_sentence(corrected)))
