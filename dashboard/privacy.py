@@ -18,6 +18,9 @@ N_CELLS = 8  # per side: enough to tell light from dark and where the face is, t
 
 def switch() -> None:
     """The control, for the sidebar; its state stands in the address, so a view that is sent on stays blurred."""
+    if st.query_params.get(KEY, "shown") not in MODES:  # an address with a slip in it must not show faces
+        del st.query_params[KEY]
+        st.session_state[KEY] = "hidden"
     st.segmented_control(
         "Faces",
         MODES,

@@ -25,6 +25,11 @@ MEANS = (
 )  # fmt: skip
 
 
+# Fewer source groups on a side and the difference's interval is too short: of four against sixty it leaves out a true 0
+# in 12 % of draws, of ten in 5 %.
+MIN_GROUPS = 8
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A share or a mean with its 95 % interval over source groups; NaN where it cannot be told."""
@@ -74,7 +79,7 @@ def difference(
     counts = [len(np.unique(g)) for _, g in parts]
     n_groups = min(counts)
     n_items = min(len(v) for v, _ in parts)
-    if n_groups < 2:
+    if n_groups < MIN_GROUPS:
         return Estimate(means[0] - means[1], np.nan, np.nan, n_items, n_groups)
     margin = stdtrit(n_groups - 1, 0.975) * np.sqrt(n_groups / (n_groups - 1) * (influence**2).sum())
     value = means[0] - means[1]

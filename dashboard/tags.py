@@ -79,5 +79,8 @@ def _without(every: pd.DataFrame, faces: pd.Series, tag: str) -> pd.DataFrame:
 
 def _write(rows: pd.DataFrame) -> int:
     table = pa.Table.from_pandas(rows, schema=TABLES[_NAME].arrow, preserve_index=False)
-    tables.write_file(table, data.project().table(_NAME), name=_NAME, meta={"source": "dashboard"})
+    try:
+        tables.write_file(table, data.project().table(_NAME), name=_NAME, meta={"source": "dashboard"})
+    except OSError as error:
+        raise UserError(f"the tags cannot be written: {(error.strerror or str(error)).lower()}") from error
     return len(rows)

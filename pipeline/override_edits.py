@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,13 @@ class Edit:
     after: str
 
 
-def plan(path: Path, lines: Iterable[Override]) -> Edit:
-    """What `keep` would do; UserError where the file cannot be read."""
+def plan(path: Path, lines: Iterable[Override], video_of: Mapping[str, str]) -> Edit:
+    """What `keep` would do; UserError where the file cannot be read.
+
+    A line of a face would stand over its video's, so those of a video that gets a line go, by ``video_of`` (face_id ->
+    video_id); such a one that says something else counts as replaced.
+    """
+    lines = list(lines)
     before = {(o.kind, o.key): o for o in overrides.read(path)}
     added, replaced, same = [], [], []
     after = dict(before)
@@ -42,23 +48,31 @@ def plan(path: Path, lines: Iterable[Override]) -> Edit:
         else:
             replaced.append((old, line))
         after[line.kind, line.key] = line
+    of_videos = {line.key: line for line in lines if line.kind == "video"}
+    of_faces = {line.key for line in lines if line.kind == "face"}
+    for old in before.values():
+        whole = of_videos.get(video_of.get(old.key, "")) if old.kind == "face" else None
+        if whole is not None and old.key not in of_faces:
+            del after[old.kind, old.key]
+            if old.change != whole.change:
+                replaced.append((old, whole))
     return Edit(tuple(added), tuple(replaced), tuple(same), overrides.text_of(after.values()))
 
 
-def keep(path: Path, history: Path, edit: Edit, lines: Iterable[Override]) -> None:
+def keep(path: Path, history: Path, edit: Edit, lines: Iterable[Override], video_of: Mapping[str, str]) -> None:
     """Write the file as ``edit`` says, and what it held before into the folder ``history``, so that it can be undone.
 
     Raises
     ------
     UserError
-        The file has changed since ``edit`` was planned, or it is no plan of these lines.
+        The file has changed since ``edit`` was planned, it is no plan of these lines, or it cannot be written.
     """
-    if plan(path, lines) != edit:
+    if plan(path, lines, video_of) != edit:
         raise UserError(f"{path.name} was changed meanwhile: look at what would be kept again")
     before = path.read_text(encoding="utf-8") if path.is_file() else None
     steps = _steps(history)
-    _write(history / _UNDO, json.dumps([*steps, {"before": before, "after": edit.after}][-MAX_UNDO:]))
     _write(path, edit.after)
+    _write(history / _UNDO, json.dumps([*steps, {"before": before, "after": edit.after}][-MAX_UNDO:]))
 
 
 def can_undo(path: Path, history: Path) -> bool:
@@ -80,17 +94,20 @@ def undo(path: Path, history: Path) -> None:
 def _steps(history: Path) -> list[dict[str, str | None]]:
     try:
         steps = json.loads((history / _UNDO).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return []
     known = isinstance(steps, list) and all(isinstance(s, dict) and {"before", "after"} <= set(s) for s in steps)
     return steps if known else []
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)  # noqa: PTH105 - os.replace is the documented atomic rename
+    except OSError as error:
+        raise UserError(f"{path.name} cannot be written: {(error.strerror or str(error)).lower()}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

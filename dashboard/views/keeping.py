@@ -18,17 +18,17 @@ from pipeline.tag_changes import Touched
 _SAID = "kept_now"
 
 
-def panel(lines: list[Override], counted: Touched) -> None:
-    """What keeping would write, the button, and what the file holds."""
+def panel(lines: list[Override], counted: Touched, video_of: dict[str, str]) -> None:
+    """What keeping would write, the button, and what the file holds; ``video_of`` is face_id -> video_id."""
     st.header("Keep it")
     file = widgets.attempt(_file)
     if file is None:
         return
-    edit = widgets.attempt(lambda: override_edits.plan(file, lines))
+    edit = widgets.attempt(lambda: override_edits.plan(file, lines, video_of))
     if edit is None:
         return
     if edit.added or edit.replaced:
-        _offer(file, edit, lines, counted)
+        _offer(file, edit, lines, counted, video_of)
     else:
         widgets.tell(f"All that these tags say is in {file.name} already." if lines else "These tags change nothing.")
     status()
@@ -67,7 +67,7 @@ def status() -> None:
             st.rerun()
 
 
-def _offer(file: Path, edit: Edit, lines: list[Override], counted: Touched) -> None:
+def _offer(file: Path, edit: Edit, lines: list[Override], counted: Touched, video_of: dict[str, str]) -> None:
     st.markdown(
         widgets.plain(
             f"Keeping writes {blocks.plural(len(edit.added), 'new line')} into {file.name} of the project folder, for "
@@ -87,7 +87,7 @@ def _offer(file: Path, edit: Edit, lines: list[Override], counted: Touched) -> N
         widgets.table(pd.DataFrame(rows), "to_keep")
     if st.button(f"Keep in {file.name}", key="keep_go", type="primary"):
         try:
-            override_edits.keep(file, _history(), edit, lines)
+            override_edits.keep(file, _history(), edit, lines, video_of)
         except UserError as error:
             st.error(widgets.plain(str(error)))
         else:

@@ -50,18 +50,21 @@ def page() -> None:
     asked = widgets.attempt(lambda: _asked(str(data.project().root.resolve()), files, tuple(chosen)))
     if asked is None:
         return
-    counted, lines = asked
+    counted, lines, video_of = asked
     _touched(counted)
     st.header("Try it")
     _retrain(chosen)
-    keeping.panel(lines, counted)
+    keeping.panel(lines, counted, video_of)
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading labels ...")
-def _asked(root: str, files: tuple[data.Signature, ...], names: tuple[str, ...]) -> tuple[Touched, list[Override]]:
-    """What the tags come to, and the lines that would keep it."""
+def _asked(
+    root: str, files: tuple[data.Signature, ...], names: tuple[str, ...]
+) -> tuple[Touched, list[Override], dict[str, str]]:
+    """What the tags come to, the lines that would keep it, and the video of each face that may have a line."""
     changes, faces = tag_changes.of_tags(tags.read(), names), usable_faces()
-    return tag_changes.touched(changes, faces), tag_changes.as_overrides(changes, faces)
+    video_of = dict(zip(faces["face_id"], faces["video_id"], strict=True))
+    return tag_changes.touched(changes, faces), tag_changes.as_overrides(changes, faces), video_of
 
 
 def usable_faces() -> pd.DataFrame:
@@ -163,7 +166,7 @@ def _answer(found: dict[str, Any]) -> None:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     there = [t for t in TRUTHS if t in {r["truth"] for r in rows}]
     truth = left.segmented_control(
-        "Measured against", there, format_func=TRUTHS.__getitem__, default=there[-1], required=True, key="truth",
+        "Measured against", there, format_func=TRUTHS.__getitem__, default=there[0], required=True, key="truth",
         bind="query-params",
     )  # fmt: skip
     level = right.segmented_control(
@@ -217,5 +220,6 @@ def _small_print(found: dict[str, Any], part: list[dict[str, Any]]) -> str:
         f"{found['n_faces']:,} faces of {found['n_videos']:,} videos in {found['n_groups']:,} groups that are kept "
         f"together{some}, {found['seconds']:.0f} s. Difference: with tags minus without, on the same held-out faces; "
         f"95 % intervals by {found['n_boot']:,} draws of whole groups for both at once. Four metrics at two levels: of "
-        f"twenty that do not differ, one interval leaves out 0 by chance.{unplaced} {remarks}"
+        f"twenty that do not differ, one interval leaves out 0 by chance. Tags chosen by looking at a model's answers "
+        f"make models look better, against any labels, though nothing was learnt.{unplaced} {remarks}"
     )

@@ -186,7 +186,9 @@ def _export(points: MapPoints, rows: NDArray[np.int64]) -> None:
     columns[0].caption("All columns of the map's table.")
     columns[1].download_button("Ids (CSV)", lambda: exports.ids_csv(frame), "selection.csv", "text/csv", key="to_csv")
     columns[1].caption("Face, video and frame.")
-    labels = exports.labels_csv(frame, every, by="video")
+    # A file's line speaks for all of its faces, so those that are not selected have their say.
+    whole = points.frame[points.frame["video_id"].isin(frame["video_id"].unique())]
+    labels = exports.labels_csv(whole, every, by="video")
     columns[2].download_button(
         "labels.csv", labels.text, "labels.csv", "text/csv", key="to_labels", disabled=not labels.n_files
     )

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import data, widgets
 from dashboard import video_parts as parts
 from dashboard.timeline import MAX_TRACKS, Strip, timeline
+from pipeline import overrides
 from pipeline.report import blocks, notes, scores, summary
 from pipeline.report.palette import model_name
 
@@ -39,6 +40,9 @@ def show() -> None:
     if own is None:
         return
     own = own.sort_values(["frame_index", "track_id"])
+    corrections = data.optional("overrides")
+    if corrections is not None:
+        own = _corrected(own, corrections[corrections["video_id"].eq(video_id)])
     predictions = widgets.need("predictions")
     chosen: list[tuple[str, str]] = []
     if predictions is not None:
@@ -53,6 +57,19 @@ def show() -> None:
     if predictions is not None:
         _judged(own, predictions, chosen, None if row is None else row["duration_s"])
     _coverage(own)
+
+
+def _corrected(own: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Faces with the labels that people gave them, which is said; excluded ones stay to be seen."""
+    out = overrides.apply_rows(own, rows, drop=False)
+    n_changed = int((out["label"].fillna(-1) != own["label"].fillna(-1)).sum())
+    n_excluded = int(rows["excluded"].sum())
+    if n_changed or n_excluded:
+        widgets.tell(
+            f"By hand: labels of {blocks.plural(n_changed, 'face')} of this clip were corrected, and "
+            f"{blocks.plural(n_excluded, 'face')} excluded from training and measuring."
+        )
+    return out
 
 
 def _judges() -> list[tuple[str, str]]:

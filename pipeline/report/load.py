@@ -136,7 +136,8 @@ def read_for_report(paths: Paths) -> dict[str, pd.DataFrame | str]:
     for name in REPORTED:
         try:
             table = read_light(paths.table(name), name, TABLES[name].column_names if name in WHOLE else None)
-            out[name] = why_empty(paths.table(name), name) if table.empty else table
+            # No corrections are an answer in themselves.
+            out[name] = why_empty(paths.table(name), name) if table.empty and name != "overrides" else table
         except UserError as error:
             out[name] = str(error)
     return out

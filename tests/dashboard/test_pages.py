@@ -242,8 +242,15 @@ def test_the_app_opens_on_the_overview(full: Path, monkeypatch: pytest.MonkeyPat
     assert [t.value for t in app.title] == ["Overview"]
     assert any(str(full) in c.proto.body for c in app.sidebar.get("html"))
     assert app.sidebar.segmented_control(key="faces").value == "shown"
-    app.query_params["faces"] = "<b>shown</b>"
+
+
+@pytest.mark.parametrize("asked", ["<b>shown</b>", "Hidden", "bogus"])
+def test_an_address_with_a_slip_in_it_shows_no_face(asked: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LF_PROJECT", str(full))
+    app = AppTest.from_file(str(APP), default_timeout=180)
+    app.query_params["faces"] = asked
     assert not app.run().exception
+    assert app.sidebar.segmented_control(key="faces").value == "hidden"
 
 
 def test_new_tables_replace_cached_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,14 +140,14 @@ def test_nothing_is_replaced_silently(tmp_path: Path) -> None:
     file = tmp_path / "overrides.csv"
     file.write_text(overrides.text_of([Override("face", "a", "real", "mine"), Override("face", "b", "fake")]))
     lines = [Override("face", "a", "fake"), Override("face", "b", "fake"), Override("video", "v", "exclude")]
-    edit = override_edits.plan(file, lines)
+    edit = override_edits.plan(file, lines, {})
     assert ([o.key for o in edit.added], len(edit.replaced), len(edit.same)) == (["v"], 1, 1)
     before = file.read_text()
     file.write_text(overrides.text_of([]))
     with pytest.raises(UserError, match="was changed meanwhile"):
-        override_edits.keep(file, tmp_path / "tags", edit, lines)
+        override_edits.keep(file, tmp_path / "tags", edit, lines, {})
     file.write_text(before)
-    override_edits.keep(file, tmp_path / "tags", edit, lines)
+    override_edits.keep(file, tmp_path / "tags", edit, lines, {})
     assert "mine" not in file.read_text()
     after = file.read_text()
     file.write_text(after + "c,,real,by hand\n")
@@ -193,3 +193,30 @@ def test_pages_without_tags_or_with_damaged_files_say_so(root: Path, monkeypatch
 )
 def test_an_interval_is_put_into_words(row: dict[str, Any], said: str) -> None:
     assert verdict(row) == said
+
+
+def test_a_video_s_line_is_not_outdone_by_an_older_one_of_its_face(tmp_path: Path) -> None:
+    file = tmp_path / "overrides.csv"
+    file.write_text(overrides.text_of([Override("face", "a", "fake"), Override("face", "c", "fake")]))
+    faces = pd.DataFrame({"face_id": list("abc"), "video_id": list("uuv"), "label": [0, 0, 0], "source_group": "g"})
+    video_of = dict(zip(faces["face_id"], faces["video_id"], strict=True))
+    lines = tag_changes.as_overrides(
+        tag_changes.of_tags(tagged(("a", "x", "label", "real"), ("b", "x", "label", "real"))), faces
+    )
+    assert [(o.kind, o.key) for o in lines] == [("video", "u")]
+    edit = override_edits.plan(file, lines, video_of)
+    assert [(old.key, new.key) for old, new in edit.replaced] == [("a", "u")]
+    override_edits.keep(file, tmp_path / "tags", edit, lines, video_of)
+    rows, unknown = overrides.resolve(overrides.read(file), faces)
+    assert {r["face_id"]: r["label"] for r in rows} == {"a": 0, "b": 0, "c": 1}
+    assert unknown == 0
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "overrides.csv"
+    (tmp_path / "tags").write_text("a file where the folder should be")
+    lines = [Override("face", "a", "real")]
+    with pytest.raises(UserError, match=r"overrides-undo\.json cannot be written"):
+        override_edits.keep(file, tmp_path / "tags", override_edits.plan(file, lines, {}), lines, {})
+    with pytest.raises(UserError, match="cannot be written"):
+        override_edits._write(tmp_path / "tags" / "overrides.csv", "")
