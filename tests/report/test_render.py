@@ -130,7 +130,12 @@ def test_any_single_table_may_be_missing_or_empty(tmp_path: Path, name: str) -> 
     material.fill(tmp_path, without=[name], n_groups=2, n_frames=1)
     assert f"table '{name}' is not there" in Page(render(gather(Paths(tmp_path), RUN), {})).text
     material.write(tmp_path, name, [], reason="the reason it has none")
-    assert f"table '{name}' has no rows: the reason it has none" in Page(render(gather(Paths(tmp_path), RUN), {})).text
+    none = (
+        "No label was corrected by hand"
+        if name == "overrides"
+        else f"table '{name}' has no rows: the reason it has none"
+    )
+    assert none in Page(render(gather(Paths(tmp_path), RUN), {})).text
 
 
 def test_reconstructions_may_be_missing(tmp_path: Path) -> None:
