@@ -8,6 +8,7 @@ iteration, and the caller decodes in full.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +76,15 @@ def _plan(container: InputContainer, stream: VideoStream, wanted: Collection[int
     if not whole or not keys or keys[0] != 0 or times[0] != shown[0] or max(wanted) >= len(times):
         return None
     index_of = {shown[index]: index for index in wanted}
-    feed: set[int] = set()
+    last_of: dict[int, int] = {}  # key frame -> last wanted packet that is decoded from it
     for position, pts in enumerate(times):
         if pts in index_of:
+            nearest = bisect_right(keys, position) - 1
             # Frames shown before a key frame may refer past it even if they are stored after it.
-            feed.update(range(max(key for key in keys if key <= position and times[key] <= pts), position + 1))
+            while times[keys[nearest]] > pts:
+                nearest -= 1
+            last_of[keys[nearest]] = position
+    feed = {position for key, last in last_of.items() for position in range(key, last + 1)}
     return _Plan(frozenset(feed), index_of, shown[0])
 
 
