@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dashboard import data
+from dashboard import children, data
 from pipeline import spaces
 from pipeline.errors import UserError
 
 KEPT_ANSWERS = 20
-_PROGRAM = Path(__file__).resolve().parents[1]
 _TABLES = ("tags", "faces", "splits", "overrides")
 
 
@@ -73,18 +70,9 @@ def start(space: str, names: Sequence[str]) -> None:
         asked = {"root": _root(), "space": space, "names": sorted(names)}
         (folder / f"{key}.asked").write_text(json.dumps(asked), encoding="utf-8")
         (folder / f"{key}.json").unlink(missing_ok=True)
-        # -P: a folder `pipeline` in the project must not be taken for the program.
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "pipeline.retrain",
-            str(folder / f"{key}.asked"),
-            str(folder / f"{key}.json"),
-        ]
+        command = [*children.command("pipeline.retrain"), str(folder / f"{key}.asked"), str(folder / f"{key}.json")]
         # One thread: beside the server's own, more of them wait for each other.
-        path = os.pathsep.join(filter(None, (str(_PROGRAM), os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        environment = children.environment(OMP_NUM_THREADS="1")
         with (folder / f"{key}.log").open("wb") as said:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=environment)
         _JOBS[_root()] = Job(key, process)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +21,7 @@ from typing import Literal
 
 import psutil
 
+from dashboard import children
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.predict.store import RESULT, folder_name
@@ -30,10 +29,8 @@ from pipeline.predict.store import RESULT, folder_name
 MAX_MB = 200
 #: What FFmpeg is asked to open; a name with another ending is refused before anything is written.
 KINDS = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "mpg", "mpeg", "ts", "flv", "wmv", "ogv")
-# -P: a folder `pipeline` in the project must not be taken for the program.
-COMMAND = (sys.executable, "-P", "-m", "pipeline.predict.child")
+COMMAND = children.command("pipeline.predict.child")
 MAX_NAME = 50  # characters of at most four bytes each: file systems take 255 bytes
-_PROGRAM = Path(__file__).resolve().parents[1]
 _BUSY = threading.Lock()  # one clip at a time in this server, for each takes all cores and up to 3 GB
 
 Phase = Literal["idle", "running", "done", "failed", "stopped"]
@@ -101,10 +98,9 @@ class Desk:
         self._waiter.start()
 
     def _spawn(self, clip: Path, out: Path, model: str | None) -> subprocess.Popen[str]:
-        path = os.pathsep.join(filter(None, (str(_PROGRAM), os.environ.get("PYTHONPATH"))))
         return subprocess.Popen(
             [*self._command, str(clip.absolute()), str(out.absolute()), *([model] if model else [])],
-            cwd=self._project.root, env=os.environ | {"PYTHONPATH": path}, text=True, encoding="utf-8",
+            cwd=self._project.root, env=children.environment(), text=True, encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
