@@ -1,6 +1,6 @@
-"""The selection in the page's address, so that a view can be sent on. Nothing here draws.
+"""The selection, and the one set aside, in the page's address, so that a view can be sent on. Nothing here draws.
 
-An address holds how the selection was made, in at most `MAX_CHARS` characters: ``ids~a~b`` (up to `MAX_IDS` faces),
+An address holds how each was made, in at most `MAX_CHARS` characters: ``ids~a~b`` (up to `MAX_IDS` faces),
 ``is~column~value`` (a legend's entry or a cluster), or ``lasso~x y~x y`` with the projection it was drawn under. What
 cannot be said so briefly is left out. What comes from an address is not trusted: it can only name points of the map.
 """
@@ -19,7 +19,7 @@ from dashboard.colouring import CATEGORIES, column_name
 from dashboard.lasso import Lasso, enclosed
 from dashboard.map_points import MapPoints
 
-KEY = "chosen"
+KEY, KEPT_KEY = "chosen", "set_aside"
 MAX_IDS, MAX_CORNERS, MAX_CHARS = 60, 60, 2_000
 _READ = "address_read"
 
@@ -49,12 +49,12 @@ def restore(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     if st.session_state.get(_READ):
         return
     st.session_state[_READ] = True
-    text = st.query_params.get(KEY, "")
-    if choosing.chosen() is not None or not text:
-        return
-    found = answer(text, points, inside)
-    if found is not None and found[0]:
-        choosing.choose(*found, recipe=text)
+    n_inside = None if inside is None else int(inside.sum())
+    for key, now, put in ((KEY, choosing.chosen(), choosing.put), (KEPT_KEY, choosing.kept(), choosing.keep)):
+        text = st.query_params.get(key, "")
+        found = answer(text, points, inside) if now is None and text else None
+        if found is not None and found[0]:
+            put(choosing.Choice(tuple(found[0]), found[1], text, n_inside))
 
 
 def answer(text: str, points: MapPoints, inside: NDArray[np.bool_] | None) -> tuple[list[str], str] | None:
@@ -83,8 +83,12 @@ def answer(text: str, points: MapPoints, inside: NDArray[np.bool_] | None) -> tu
 
 
 def write(n_inside: int | None) -> None:
-    """Put the selection into the address, or take it out where it cannot be said briefly under the present filter."""
-    picked = choosing.chosen()
+    """Put both selections into the address; one that cannot be said briefly under the present filter is left out."""
+    _write(KEY, choosing.chosen(), n_inside)
+    _write(KEPT_KEY, choosing.kept(), n_inside)
+
+
+def _write(key: str, picked: choosing.Choice | None, n_inside: int | None) -> None:
     text = ""
     if picked is not None:
         text = recipe_of_faces(picked.faces)
@@ -92,7 +96,7 @@ def write(n_inside: int | None) -> None:
             text = picked.recipe
     if len(text) > MAX_CHARS:
         text = ""
-    if text and st.query_params.get(KEY) != text:
-        st.query_params[KEY] = text
-    elif not text and KEY in st.query_params:
-        del st.query_params[KEY]
+    if text and st.query_params.get(key) != text:
+        st.query_params[key] = text
+    elif not text and key in st.query_params:
+        del st.query_params[key]

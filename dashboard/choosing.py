@@ -58,9 +58,14 @@ def choose(
     st.session_state[_CHOSEN] = Choice(tuple(faces), how[-300:], recipe, n_inside) if faces else None
 
 
-def keep() -> None:
-    """Set the selection aside."""
-    st.session_state[_KEPT] = chosen()
+def put(choice: Choice) -> None:
+    """Take a choice as the selection."""
+    st.session_state[_CHOSEN] = choice
+
+
+def keep(choice: Choice | None = None) -> None:
+    """Set the selection aside, or the one that is given."""
+    st.session_state[_KEPT] = choice or chosen()
 
 
 def clear(*, also_kept: bool = False) -> None:

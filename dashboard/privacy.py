@@ -17,19 +17,24 @@ N_CELLS = 8  # per side: enough to tell light from dark and where the face is, t
 
 
 def switch() -> None:
-    """The control, for the sidebar; its state stands in the address, so a view that is sent on stays blurred."""
-    if st.query_params.get(KEY, "shown") not in MODES:  # an address with a slip in it must not show faces
-        del st.query_params[KEY]
-        st.session_state[KEY] = "hidden"
+    """The control, for the sidebar; its state stands in the address, so a view that is sent on stays blurred.
+
+    Streamlit's own binding would take a mistyped mode out of the address, and a reload would show faces.
+    """
+    if KEY not in st.session_state:
+        asked = st.query_params.get(KEY, "shown")
+        st.session_state[KEY] = asked if asked in MODES else "hidden"
     st.segmented_control(
         "Faces",
         MODES,
-        default="shown",
         required=True,
         key=KEY,
-        bind="query-params",
         help=f"Blurred: {N_CELLS} x {N_CELLS} cells of a picture are sent. Hidden: no picture is sent. On every page.",
     )
+    if mode() != "shown":
+        st.query_params[KEY] = mode()
+    elif KEY in st.query_params:
+        del st.query_params[KEY]
 
 
 def mode() -> Mode:

@@ -20,12 +20,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import data
-from pipeline import spaces, tables
+from pipeline import locks, spaces, tables
 from pipeline.errors import UserError
+from pipeline.paths import Paths
 from pipeline.predict.neighbours import metric_of
 
 _BATCH_ROWS = 4096
 _SPARE = 4  # times as many candidates as wanted are measured anew, without the rounding of the quick pass
+_WAIT_S = 120.0  # laying out 130,000 vectors takes another server so long at most
 Float32 = NDArray[np.float32]
 
 
@@ -60,7 +62,7 @@ def like(face: str, base: str, *, k: int) -> tuple[list[str], NDArray[np.float64
     """
     project = data.project()
     path = project.table(spaces.SOURCES[base][0])
-    vectors = _load(str(path), data.signature(path), base, str(project.root / "work" / "neighbours"))
+    vectors = _load(str(path), data.signature(path), base, str(project.root))
     rows = np.flatnonzero(vectors.ids == face)
     if not len(rows):
         raise UserError(f"face '{face}' has no vector in the space '{base}'")
@@ -97,12 +99,14 @@ def nearest(vectors: Vectors, row: int, *, k: int, by_length: bool) -> tuple[lis
 
 
 @st.cache_resource(max_entries=2, show_spinner="Laying out the vectors, once for each space ...")
-def _load(path: str, files: data.Signature, base: str, folder: str) -> Vectors:
+def _load(path: str, files: data.Signature, base: str, root: str) -> Vectors:
     name = hashlib.sha256(repr((path, files, base)).encode()).hexdigest()[:16]
-    raw, facts = (Path(folder) / f"{base}-{name}.{end}" for end in ("f32", "npz"))
+    folder = Path(root) / "work" / "neighbours"
+    raw, facts = (folder / f"{base}-{name}.{end}" for end in ("f32", "npz"))
     try:
-        if not (raw.is_file() and facts.is_file()):
-            _lay_out(Path(path), base, raw, facts)
+        with locks.alone(Paths(Path(root)), f"neighbours-{base}", wait_s=_WAIT_S):
+            if not (raw.is_file() and facts.is_file()):
+                _lay_out(Path(path), base, raw, facts)
         with np.load(facts, allow_pickle=False) as stored:
             ids, squares, mean = stored["ids"], stored["squares"], stored["mean"]
         matrix = np.memmap(raw, dtype=np.float32, mode="r", shape=(len(ids), len(mean)))

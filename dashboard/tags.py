@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -10,14 +9,13 @@ import pandas as pd
 import pyarrow as pa
 
 from dashboard import data
-from pipeline import tables
+from pipeline import locks, tables
 from pipeline.errors import UserError
 from pipeline.report import load
 from pipeline.schemas import TABLES, TAG_KINDS
 
 MAX_CHARS = 80
 _NAME = "tags"
-_WRITING = threading.Lock()  # sessions of one server share the file
 
 
 def read() -> pd.DataFrame:
@@ -49,13 +47,13 @@ def put(faces: Sequence[str], tag: str, *, kind: str, value: str | None) -> int:
         raise UserError(f"a label is 'real' or 'fake', got '{value or ''}'")
     rows = pd.DataFrame({"face_id": list(dict.fromkeys(faces)), "tag": tag, "kind": kind, "value": value})
     rows["created"] = pd.Timestamp(datetime.now(UTC))
-    with _WRITING:
+    with locks.alone(data.project(), _NAME):
         return _write(pd.concat([_without(read(), rows["face_id"], tag), rows]))
 
 
 def remove(faces: Sequence[str], tag: str) -> int:
-    """Take a tag off faces; return how many tags are left."""
-    with _WRITING:
+    """Take a tag off faces; return how many tags are left. UserError where they cannot be written."""
+    with locks.alone(data.project(), _NAME):
         return _write(_without(read(), pd.Series(list(faces), dtype=str), tag))
 
 

@@ -130,6 +130,12 @@ def table(paths: Paths) -> pd.DataFrame:
     return tables.read_pandas(path, "overrides")
 
 
+def marked(faces: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """All faces with corrected labels, and in the column ``excluded`` whether rows of ``overrides`` exclude them."""
+    gone = set(rows.loc[rows["excluded"], "face_id"])
+    return apply_rows(faces, rows, drop=False).assign(excluded=faces["face_id"].isin(gone))
+
+
 def apply(faces: pd.DataFrame, paths: Paths, *, drop: bool = True) -> pd.DataFrame:
     """Faces with corrected labels, and without the excluded ones unless ``drop`` is false; see `apply_rows`."""
     return apply_rows(faces, table(paths), drop=drop)

@@ -168,20 +168,23 @@ def read_tags(paths: Paths) -> pd.DataFrame:
 
 
 def usable_faces(paths: Paths) -> pd.DataFrame:
-    """Usable faces with ``video_id, label, source_group``, as kept corrections already have them."""
+    """Usable faces with ``video_id, label, source_group, excluded``, as kept corrections already have them."""
     columns = ["face_id", "video_id", "label", "source_group", "status"]
     faces = tables.read_pandas(paths.table("faces"), "faces", columns=columns)
-    return overrides.apply(faces[faces["status"] == "ok"].drop(columns="status"), paths).reset_index(drop=True)
+    usable = faces[faces["status"] == "ok"].drop(columns="status")
+    return overrides.marked(usable, overrides.table(paths)).reset_index(drop=True)
 
 
 def _placed(paths: Paths, settings: Params, faces: pd.DataFrame) -> pd.DataFrame:
-    """Labelled faces with their split ``unit`` and ``place``: the fold, or the side of a hold-out."""
+    """Labelled faces that count, with their split ``unit`` and ``place``: the fold, or the side of a hold-out."""
     column = "fold" if settings.train.protocol == "cv" else "split"
     reason = tables.metadata(paths.table("splits")).get("no_fold" if column == "fold" else "no_split")
     if reason:
         raise UserError(f"nothing can be trained: {reason}")
     splits = tables.read_pandas(paths.table("splits"), "splits", columns=["video_id", column])
-    found = faces[faces["label"].notna()].merge(splits.rename(columns={column: "place"}), on="video_id", how="inner")
+    found = faces[faces["label"].notna() & ~faces["excluded"]].merge(
+        splits.rename(columns={column: "place"}), on="video_id", how="inner"
+    )
     found = found[found["place"].isin(["train", "val", "test"]) if column == "split" else found["place"] >= 0]
     if found.empty:
         raise UserError(f"no labelled face has a {column} in the table 'splits': run `dvc repro`")
@@ -226,7 +229,8 @@ def text_of(found: dict[str, Any]) -> str:
     """An answer as lines of text."""
     counted = found["touched"]
     lines = [
-        f"{counted['n_to_fake']} faces become fake, {counted['n_to_real']} real, {counted['n_excluded']} are excluded; "
+        f"{counted['n_to_fake']} faces become fake, {counted['n_to_real']} real, {counted['n_excluded']} are excluded, "
+        f"{counted['n_back']} taken back; "
         f"{counted['n_videos']} videos, {counted['n_groups']} source groups.",
         *counted["remarks"],
         f"{found['n_faces']} of {found['n_faces_all']} faces, {found['n_groups']} groups, {found['seconds']:.1f} s",

@@ -46,6 +46,7 @@ class Touched:
     ----------
     n_to_fake, n_to_real : faces whose label changes; a face that had none is counted by the one it gets.
     n_excluded : faces taken out.
+    n_back : faces that a kept correction excludes and a label tag takes back.
     n_same : faces labelled as they are already.
     n_strangers : tagged faces that the project does not hold.
     n_videos, n_groups : videos and source groups of changed and excluded faces.
@@ -55,6 +56,7 @@ class Touched:
     n_to_fake: int
     n_to_real: int
     n_excluded: int
+    n_back: int
     n_same: int
     n_strangers: int
     n_videos: int
@@ -64,7 +66,7 @@ class Touched:
     @property
     def n_faces(self) -> int:
         """Faces that the changes touch."""
-        return self.n_to_fake + self.n_to_real + self.n_excluded
+        return self.n_to_fake + self.n_to_real + self.n_excluded + self.n_back
 
 
 def of_tags(tags: pd.DataFrame, names: Collection[str] | None = None) -> Changes:
@@ -85,21 +87,29 @@ def of_tags(tags: pd.DataFrame, names: Collection[str] | None = None) -> Changes
 
 
 def touched(changes: Changes, faces: pd.DataFrame) -> Touched:
-    """What changes come to on faces (``face_id, video_id, label, source_group``, one row per usable face)."""
+    """What changes come to on faces.
+
+    Parameters
+    ----------
+    faces : one row per usable face, as kept corrections have it: ``face_id, video_id, label, source_group, excluded``.
+    """
     after = _after(faces, changes)
-    out = faces["face_id"].isin(changes.excluded)
-    changed = ~out & after.notna() & (after != faces["label"].astype("float64"))
-    hit = faces[changed | out]
+    gone = faces["excluded"].astype(bool)
+    out = ~gone & faces["face_id"].isin(changes.excluded)
+    back = gone & faces["face_id"].isin(set(changes.labels))
+    changed = ~out & ~gone & after.notna() & (after != faces["label"].astype("float64"))
+    hit = faces[changed | out | back]
     named = faces["face_id"].isin(changes.faces)
     return Touched(
         n_to_fake=int((changed & (after == 1)).sum()),
         n_to_real=int((changed & (after == 0)).sum()),
         n_excluded=int(out.sum()),
-        n_same=int((named & ~changed & ~out).sum()),
+        n_back=int(back.sum()),
+        n_same=int((named & ~changed & ~out & ~back).sum()),
         n_strangers=len(changes.faces - set(faces["face_id"])),
         n_videos=hit["video_id"].nunique(),
         n_groups=hit["source_group"].nunique(),
-        remarks=tuple(_remarks(changes, faces, after, changed, out)),
+        remarks=tuple(_remarks(changes, faces, after, before=~gone, left=(~gone | back) & ~out)),
     )
 
 
@@ -108,24 +118,28 @@ def _after(faces: pd.DataFrame, changes: Changes) -> pd.Series:
     return faces["face_id"].map(changes.labels).astype("float64").fillna(faces["label"].astype("float64"))
 
 
-def _remarks(changes: Changes, faces: pd.DataFrame, after: pd.Series, changed: pd.Series, out: pd.Series) -> list[str]:
+def _remarks(
+    changes: Changes, faces: pd.DataFrame, after: pd.Series, *, before: pd.Series, left: pd.Series
+) -> list[str]:
+    """``before``, ``left``: faces that counted without the tags, and those that count with them, bool."""
     found = []
     here = set(faces["face_id"])
     if n := len(changes.contradicting & here):
         found.append(f"{n:,} faces are labelled both real and fake by different tags: the latest label counts.")
     if n := len(changes.both & here):
         found.append(f"{n:,} faces are labelled and excluded: the exclusion counts.")
-    left = faces.assign(after=after)[~out & after.notna()]
-    mixed = left.groupby("video_id")["after"].nunique()
-    n = int(mixed[mixed > 1].index.isin(faces.loc[changed, "video_id"]).sum())
+    known = faces["label"].astype("float64")
+    relabelled = left & after.notna() & (after != known)
+    mixed = faces.assign(after=after)[left & after.notna()].groupby("video_id")["after"].nunique()
+    n = int(mixed[mixed > 1].index.isin(faces.loc[relabelled, "video_id"]).sum())
     if n:
         found.append(
             f"Of {n:,} videos only some faces are relabelled, so their faces disagree; such a video counts as fake."
         )
-    mine = faces["source_group"].isin(faces.loc[changed | out, "source_group"])
+    mine = faces["source_group"].isin(faces.loc[relabelled | (before != left), "source_group"])
     for label, name in ((0, "genuine"), (1, "forged")):
-        before_groups = set(faces.loc[mine & (faces["label"] == label), "source_group"])
-        after_groups = set(faces.loc[mine & ~out & (after == label), "source_group"])
+        before_groups = set(faces.loc[mine & before & (known == label), "source_group"])
+        after_groups = set(faces.loc[mine & left & (after == label), "source_group"])
         if lost := before_groups - after_groups:
             found.append(f"{len(lost):,} source groups have no {name} face left.")
         if label == 0 and (new := after_groups - before_groups):

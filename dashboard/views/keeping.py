@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, widgets
-from pipeline import override_edits, overrides, params, tables
+from pipeline import locks, override_edits, overrides, params, tables
 from pipeline.errors import UserError
 from pipeline.override_edits import Edit
 from pipeline.overrides import Override
@@ -59,7 +59,8 @@ def status() -> None:
     possible = override_edits.can_undo(file, _history())
     if right.button("Undo the last keep", key="undo_keep", disabled=not possible, width="stretch"):
         try:
-            override_edits.undo(file, _history())
+            with locks.alone(data.project(), "overrides"):
+                override_edits.undo(file, _history())
         except UserError as error:
             st.error(widgets.plain(str(error)))
         else:
@@ -87,7 +88,8 @@ def _offer(file: Path, edit: Edit, lines: list[Override], counted: Touched, vide
         widgets.table(pd.DataFrame(rows), "to_keep")
     if st.button(f"Keep in {file.name}", key="keep_go", type="primary"):
         try:
-            override_edits.keep(file, _history(), edit, lines, video_of)
+            with locks.alone(data.project(), "overrides"):
+                override_edits.keep(file, _history(), edit, lines, video_of)
         except UserError as error:
             st.error(widgets.plain(str(error)))
         else:

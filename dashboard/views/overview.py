@@ -97,6 +97,8 @@ def _faces() -> None:
         table["coverage"] *= 100
         config = {"coverage": st.column_config.ProgressColumn(format="%.1f %%", min_value=0.0, max_value=100.0)}
         widgets.table(table, "coverage", config=config)
+        if data.optional("overrides") is not None:
+            st.caption("By the material's own labels and methods, without corrections made by hand.")
     with right:
         st.markdown("**Face rows by outcome**")
         widgets.table(summary.reasons(faces).rename(columns={"n": "rows"}), "faces_by_outcome")

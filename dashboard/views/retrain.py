@@ -68,11 +68,11 @@ def _asked(
 
 
 def usable_faces() -> pd.DataFrame:
-    """Usable faces with their labels, as kept corrections already have them."""
+    """Usable faces with their labels, and whether they are excluded, as kept corrections already have them."""
     faces = data.table("faces")
     corrected = data.optional("overrides")
     rows = faces.loc[faces["status"] == "ok", COLUMNS].reset_index(drop=True)
-    return rows if corrected is None else overrides.apply_rows(rows, corrected).reset_index(drop=True)
+    return rows.assign(excluded=False) if corrected is None else overrides.marked(rows, corrected)
 
 
 def _list(every: pd.DataFrame) -> None:
@@ -91,8 +91,10 @@ def _touched(counted: Touched) -> None:
         strict=True,
     ):
         column.metric(name, f"{value:,}", border=True)
+    if counted.n_back:
+        st.caption(f"{blocks.plural(counted.n_back, 'face')} that a kept correction excludes: taken back by a label.")
     if counted.n_same:
-        st.caption(f"{blocks.plural(counted.n_same, 'tagged face')} have that label already.")
+        st.caption(f"{blocks.plural(counted.n_same, 'tagged face')} are labelled or excluded like that already.")
     widgets.warn(counted.remarks)
 
 
@@ -214,7 +216,10 @@ def _small_print(found: dict[str, Any], part: list[dict[str, Any]]) -> str:
         )
     unplaced = ""
     if found["n_unplaced"]:
-        unplaced = f" {found['n_unplaced']:,} tagged faces have no label yet, so no fold: they count from the next run."
+        unplaced = (
+            f" {found['n_unplaced']:,} tagged faces had no label, or were excluded, when the folds were made: they "
+            "count from the next run."
+        )
     remarks = " ".join(f"{r}." for r in dict.fromkeys(r["reason"] for r in part if r["reason"]))
     return (
         f"{found['n_faces']:,} faces of {found['n_videos']:,} videos in {found['n_groups']:,} groups that are kept "

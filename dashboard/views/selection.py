@@ -43,8 +43,9 @@ def panel(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
         return
     views = {"Faces": _faces, "Profile": _profile, "Tag": _tag, "Export": _export}
     view = st.segmented_control(
-        "Show", list(views), default="Faces", key="selection_view", label_visibility="collapsed"
-    )
+        "Show", list(views), default="Faces", key="selection_view", label_visibility="collapsed",
+        bind="query-params",
+    )  # fmt: skip
     if view == "Profile":
         _profile(points, rows, inside)
     else:
@@ -60,6 +61,7 @@ def _faces(points: MapPoints, rows: NDArray[np.int64]) -> None:
         [None, *measures],
         format_func=lambda c: "as selected" if c is None else f"{column_name(c)}, high first",
         key="selection_order",
+        bind="query-params",
     )
     if order is not None:
         frame = frame.sort_values(order, ascending=False, kind="stable")
@@ -82,13 +84,16 @@ def _profile(points: MapPoints, rows: NDArray[np.int64], inside: NDArray[np.bool
     if inside is not None:
         others["filtered"] = "all other faces that pass the filter"
     if set_aside is not None:
-        others["kept"] = f"the selection set aside ({set_aside.how})"
-    against = st.selectbox("Compare with", list(others), format_func=others.__getitem__, key="compare_with")
+        others["kept"] = "the selection set aside"  # its name stands in the address, so it does not say how it was made
+    against = st.selectbox(
+        "Compare with", list(others), format_func=others.__getitem__, key="compare_with", bind="query-params"
+    )
     b = ~a
     if against == "filtered" and inside is not None:
         b &= inside
     elif against == "kept" and set_aside is not None:
         b = _mask(n, points.find(set_aside.faces))
+        st.caption(widgets.plain(f"Set aside: {blocks.plural(len(set_aside.faces), 'face')}, {set_aside.how}."))
     if not b.any():
         st.info("There are no faces to compare with.", icon=":material/info:")
         return
@@ -172,8 +177,12 @@ def _tag(points: MapPoints, rows: NDArray[np.int64]) -> None:
     if gone is not None and st.button(
         f"Take it off {blocks.plural(int((mine['tag'] == gone).sum()), 'face')}", key="untag_go"
     ):
-        tags.remove(faces, gone)
-        st.rerun()
+        try:
+            tags.remove(faces, gone)
+        except UserError as error:
+            st.error(widgets.plain(str(error)))
+        else:
+            st.rerun()
 
 
 def _export(points: MapPoints, rows: NDArray[np.int64]) -> None:

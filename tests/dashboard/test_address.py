@@ -34,6 +34,19 @@ def test_filters_and_selection_are_opened_from_an_address(full: Path, monkeypatc
     assert "".join(app.query_params["chosen"]).startswith("ids~")
 
 
+def test_a_comparison_is_opened_from_an_address(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    query: dict[str, Any] = {
+        "chosen": "is~label~real", "set_aside": "is~label~fake", "selection_view": "Profile",
+        "compare_with": "the selection set aside",
+        "filter_columns": "label", "filter_label": ["real", "fake"],
+    }  # fmt: skip
+    app = open_page("clusters", full, monkeypatch, query=query)
+    assert app.selectbox(key="compare_with").value == "kept"
+    assert "compared with 8" in texts(app)
+    assert "".join(app.query_params["set_aside"]).startswith("ids~")
+    assert "".join(app.query_params["chosen"]).startswith("ids~")
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -41,7 +54,7 @@ def test_filters_and_selection_are_opened_from_an_address(full: Path, monkeypatc
         {"chosen": "ids~" + "x" * 5000},
         {"chosen": "lasso~nan nan~1 1~0 0~1 0"},
         {"chosen": "is~face_id~f0000"},
-        {"chosen": "../../etc/passwd"},
+        {"chosen": "../../etc/passwd", "set_aside": "is~face_id~f0000", "selection_view": "<b>"},
         {"filter_columns": "face_id", "filter_blur": "1e400", "filter_label": "<b>"},
         {"filter_columns": "blur", "filter_blur": "a", "map_id": "../x", "colour": "image"},
     ],

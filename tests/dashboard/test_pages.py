@@ -251,6 +251,7 @@ def test_an_address_with_a_slip_in_it_shows_no_face(asked: str, full: Path, monk
     app.query_params["faces"] = asked
     assert not app.run().exception
     assert app.sidebar.segmented_control(key="faces").value == "hidden"
+    assert "".join(app.query_params["faces"]) == "hidden"  # so a reload hides them, too
 
 
 def test_new_tables_replace_cached_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

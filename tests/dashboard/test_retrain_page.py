@@ -119,7 +119,7 @@ def tagged(*rows: tuple[str, str, str, str | None]) -> pd.DataFrame:
 def test_what_contradicts_itself_is_said() -> None:
     faces = pd.DataFrame(
         {"face_id": list("abcdef"), "video_id": list("uuvvww"), "label": [0, 0, 1, 1, 1, 1], "source_group": "g"}
-    )
+    ).assign(excluded=False)
     every = tagged(
         ("a", "x", "label", "real"), ("a", "y", "label", "fake"), ("c", "x", "label", "real"),
         ("c", "z", "exclusion", None), ("e", "x", "label", "fake"), ("q", "x", "label", "fake"),
@@ -134,6 +134,28 @@ def test_what_contradicts_itself_is_said() -> None:
     lines = {(o.kind, o.key): o.change for o in tag_changes.as_overrides(tag_changes.of_tags(every), faces)}
     assert lines == {("face", "a"): "fake", ("face", "c"): "exclude", ("face", "e"): "fake"}
     assert tag_changes.of_tags(every, ["z"]).faces == {"c"}
+
+
+def test_a_label_takes_back_a_kept_exclusion(tmp_path: Path) -> None:
+    file = tmp_path / "overrides.csv"
+    file.write_text(overrides.text_of([Override("video", "u", "exclude"), Override("face", "c", "exclude")]))
+    faces = pd.DataFrame(
+        {"face_id": list("abcd"), "video_id": list("uuvv"), "label": [0, 0, 1, 1], "source_group": "g"}
+    )
+    kept = overrides.marked(faces, pd.DataFrame(overrides.resolve(overrides.read(file), faces)[0]))
+    assert kept["excluded"].tolist() == [True, True, True, False]
+    changes = tag_changes.of_tags(
+        tagged(("a", "x", "label", "real"), ("b", "z", "exclusion", None), ("c", "x", "label", "real"))
+    )
+    found = tag_changes.touched(changes, kept)
+    assert (found.n_back, found.n_excluded, found.n_to_real, found.n_same, found.n_strangers) == (2, 0, 0, 1, 0)
+    assert "1 source groups held forgeries alone and now hold a genuine face" in " ".join(found.remarks)
+    video_of = dict(zip(faces["face_id"], faces["video_id"], strict=True))
+    lines = tag_changes.as_overrides(changes, kept)
+    override_edits.keep(file, tmp_path / "tags", override_edits.plan(file, lines, video_of), lines, video_of)
+    after = overrides.marked(faces, pd.DataFrame(overrides.resolve(overrides.read(file), faces)[0]))
+    assert after["excluded"].tolist() == [False, True, False, False]
+    assert after["label"].tolist() == [0, 0, 0, 1]
 
 
 def test_nothing_is_replaced_silently(tmp_path: Path) -> None:
