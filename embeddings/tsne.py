@@ -16,14 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from openTSNE import TSNEEmbedding, affinity, initialization
+from openTSNE.nearest_neighbors import PrecomputedNeighbors
 from scipy.sparse import csr_matrix
 
 from embeddings.map_settings import Gradient, Start
+from embeddings.neighbours import nearest
 
 # 'auto' takes the FFT gradient from here on: below, Barnes-Hut is the quicker one (and the more exact).
 FFT_FROM_N_POINTS = 10_000
-# Neighbours are searched exactly up to here; Annoy's approximate trees (seeded) pay off above.
-EXACT_NEIGHBOURS_TO_N_POINTS = 200_000
+_NEIGHBOURS_PER_PERPLEXITY = 3  # as openTSNE takes them
 _EARLY_EXAGGERATION = 12
 # With early exaggeration, without. Started from principal components, large maps keep as many neighbours after half
 # of openTSNE's steps, which cost them minutes.
@@ -47,15 +48,15 @@ class Affinities:
 
 def affinities(reduced: NDArray[np.floating], perplexities: tuple[float, ...], *, seed: int, n_jobs: int) -> Affinities:
     """Symmetric affinities of points [n, k]; the same for a map of two or three dimensions."""
-    neighbours = "exact" if len(reduced) <= EXACT_NEIGHBOURS_TO_N_POINTS else "annoy"
-    # float32 halves the search, whose distances openTSNE turns into float64.
     points = np.ascontiguousarray(reduced, dtype=np.float32)
-    common = {"method": neighbours, "n_jobs": n_jobs, "random_state": seed}
+    k = min(len(points) - 1, int(_NEIGHBOURS_PER_PERPLEXITY * max(perplexities)))
+    found = nearest(points, k, seed=seed, n_jobs=n_jobs)
+    known = PrecomputedNeighbors(found.indices, found.distances)
     if len(perplexities) == 1:
-        made = affinity.PerplexityBasedNN(points, perplexity=perplexities[0], **common)
+        made = affinity.PerplexityBasedNN(knn_index=known, perplexity=perplexities[0], n_jobs=n_jobs)
     else:
-        made = affinity.Multiscale(points, perplexities=list(perplexities), **common)
-    return Affinities(made.P, perplexities, neighbours)
+        made = affinity.Multiscale(knn_index=known, perplexities=list(perplexities), n_jobs=n_jobs)
+    return Affinities(made.P, perplexities, found.method)
 
 
 def gradient_used(wanted: Gradient, n: int, n_dims: int) -> str:
