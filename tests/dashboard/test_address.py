@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard import address
+from dashboard import address, tags
 from tests.dashboard.test_clusters_page import EYE, LEFT, click, map_of, texts
 from tests.dashboard.test_pages import open_page
 from tests.report import material
@@ -45,6 +45,19 @@ def test_a_comparison_is_opened_from_an_address(full: Path, monkeypatch: pytest.
     assert "compared with 8" in texts(app)
     assert "".join(app.query_params["set_aside"]).startswith("ids~")
     assert "".join(app.query_params["chosen"]).startswith("ids~")
+
+
+def test_a_file_of_which_half_is_relabelled_stays_out_of_labels_csv(
+    full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LF_PROJECT", str(full))
+    try:
+        tags.put(["f0000"], "looked", kind="label", value="fake")  # its video's other face is genuine, and not chosen
+        app = open_page("clusters", full, monkeypatch, query={"chosen": "ids~f0000", "selection_view": "Export"})
+        assert "0 source files" in texts(app)
+        assert "1 with faces labelled both real and fake" in texts(app)
+    finally:
+        (full / "tags" / "tags.parquet").unlink()
 
 
 @pytest.mark.parametrize(

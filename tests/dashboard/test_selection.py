@@ -72,6 +72,19 @@ def test_a_profile_marks_what_differs_and_nothing_else() -> None:
     assert profiles.sizes(points, a) == profiles.Sizes(200, 1, 50, None)
 
 
+def test_few_groups_have_a_difference_and_no_verdict() -> None:
+    values = np.tile([0.0, 1.0], 9)
+    groups = np.arange(18) // 2 * 2 + np.tile([0, 1], 9)  # nine groups of either value
+    a = values == 1
+    told = profiles.difference(values, groups, a, ~a)
+    assert (told.value, told.n_groups) == (1.0, 9)
+    assert np.isfinite([told.low, told.high]).all()
+    a[np.flatnonzero(a)[:2]] = False  # seven are left on one side
+    few = profiles.difference(values, groups, a, values == 0)
+    assert (few.value, few.n_groups) == (1.0, profiles.MIN_GROUPS - 1)
+    assert np.isnan([few.low, few.high]).all()
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LF_PROJECT", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Nearest neighbours: the inverted file finds nearly all, leaves a point itself out, and knows heaps of equal points."""
+"""Nearest neighbours: the inverted file finds nearly all, leaves a point itself out, and knows equal points."""
 
 from __future__ import annotations
 
