@@ -15,8 +15,8 @@ above 0.9, that ours overlap by half. Runs take turns, and the fastest turn of e
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import machine
+from benchmarks.turns import in_turns
 from pipeline.ingest.align import align_ffhq
 from pipeline.ingest.detect import MtcnnDetector
 from pipeline.ingest.faces import FaceSettings, extract_faces
@@ -152,13 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not number:
             for look in ways.values():
                 look(clip, wanted[:2])  # so that what is set up once is not timed
-        best: dict[str, float] = {}
-        found: dict[str, Boxes] = {}
-        for _ in range(asked.turns):
-            for way, look in ways.items():
-                began = time.perf_counter()
-                found[way] = look(clip, wanted)
-                best[way] = min(best.get(way, np.inf), time.perf_counter() - began)
+        best, found = in_turns({way: partial(look, clip, wanted) for way, look in ways.items()}, asked.turns)
         for way, s in best.items():
             seconds[way].append(s)
         theirs = covered(found["ours"], found.get("york", {}))

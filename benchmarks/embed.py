@@ -13,9 +13,9 @@ largest distance between two vectors of one image, as a share of the plain one's
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from PIL import Image
 
 from benchmarks import machine
 from benchmarks.spaces import read_labels
+from benchmarks.turns import in_turns
 from embeddings.architectures import get_architecture
 from embeddings.efficientnet import Engine, Precision, load_embedder
 from embeddings.networks import load_network
@@ -103,13 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         embed[name] = make()
         start_s[name] = time.perf_counter() - began
         embed[name](files[:8])
-    best_s = dict.fromkeys(embed, math.inf)
-    found: dict[str, Vectors] = {}
-    for _ in range(asked.turns):
-        for name, one in embed.items():
-            began = time.perf_counter()
-            found[name] = one(files)
-            best_s[name] = min(best_s[name], time.perf_counter() - began)
+    best_s, found = in_turns({name: partial(one, files) for name, one in embed.items()}, asked.turns)
     print(f"{len(files)} files, {asked.side_px} px\n{'':8}{'start s':>9}{'images/s':>10}{'to plain':>10}{'apart':>10}")
     length = np.linalg.norm(found["plain"], axis=1)
     for name, seconds in best_s.items():

@@ -88,27 +88,9 @@ def timeline(strips: Sequence[Strip], missed: pd.DataFrame, *, duration_s: float
 
 def _ground(figure: go.Figure, strip: Strip, row: int) -> None:
     """Band, threshold and suspicious seconds, below the lines."""
+    below = {"line_width": 0, "layer": "below", "row": row, "col": 1, "exclude_empty_subplots": False}
     if strip.band is not None:
-        figure.add_hrect(
-            *strip.band,
-            fillcolor=GRID,
-            opacity=0.8,
-            line_width=0,
-            layer="below",
-            row=row,
-            col=1,
-            exclude_empty_subplots=False,
-        )
+        figure.add_hrect(*strip.band, fillcolor=GRID, opacity=0.8, **below)
     for start, end in strip.suspicious_s:
-        figure.add_vrect(
-            start,
-            end,
-            fillcolor=FAKE,
-            opacity=0.15,
-            line_width=0,
-            layer="below",
-            row=row,
-            col=1,
-            exclude_empty_subplots=False,
-        )
+        figure.add_vrect(start, end, fillcolor=FAKE, opacity=0.15, **below)
     figure.add_hline(strip.threshold, line={"color": MUTED, "dash": "dot", "width": 1.3}, row=row, col=1)
