@@ -10,12 +10,11 @@ References
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embeddings.checks import as_matrix
+from embeddings.umap_fit import fit_umap
 
 # A neighbour graph on fewer points says nothing.
 MIN_POINTS = 4
@@ -49,27 +48,13 @@ def umap_space(X: ArrayLike, *, n_dims: int = 10, n_neighbors: int = 30, seed: i
         raise ValueError(f"umap: expected n_dims >= 3 and n_neighbors >= 2, got {n_dims} and {n_neighbors}.")
     if len(array) < MIN_POINTS or np.all(array == array[0]):
         raise ValueError(f"umap: expected at least {MIN_POINTS} points that differ, got {len(array)}.")
-    # Imported here: compiling umap's functions costs every caller several seconds, and most never ask for it.
-    from umap import UMAP
-
     n_dims, n_neighbors = min(n_dims, len(array) - 2), min(n_neighbors, len(array) - 1)
     start = np.zeros((len(array), n_dims))
     start[:, : array.shape[1]] = array[:, :n_dims]
     # Unit deviation along the first axis and a hair of noise: equal points or an empty axis would never part.
     start /= start.std(axis=0).max()
     start += np.random.default_rng(seed).normal(scale=1e-3, size=start.shape)
-    model = UMAP(
-        n_components=n_dims,
-        n_neighbors=n_neighbors,
-        min_dist=0.0,
-        init=start.astype(np.float32),
-        random_state=seed,
-        n_jobs=1,
-    )
-    with warnings.catch_warnings():
-        # What it says of points without neighbours shows as coordinates that are not finite.
-        warnings.simplefilter("ignore", UserWarning)
-        made = np.asarray(model.fit_transform(array), dtype=np.float32)
+    made = fit_umap(array, start, n_neighbors=n_neighbors, min_dist=0.0, seed=seed)
     if not np.isfinite(made).all():
         raise ValueError(f"umap: coordinates of {len(array)} points are not finite.")
     return made, f"umap{n_dims}-nn{n_neighbors}-s{seed}"

@@ -13,7 +13,6 @@ References
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from embeddings.checks import as_matrix
 from embeddings.map_settings import MapMethod, MapSettings, Reduction
 from embeddings.projection import Pca
 from embeddings.reduce import fit_pca
+from embeddings.umap_fit import fit_umap
 
 __all__ = [
     "MAX_POINTS_TSNE_3D",
@@ -81,7 +81,7 @@ class MapMaker:
     seed : int
         Of a randomised search for them.
     n_jobs : int
-        Threads of t-SNE. UMAP with a seed runs on one.
+        Threads of t-SNE and of the search for neighbours. The rest of UMAP, seeded, runs on one.
 
     Attributes
     ----------
@@ -180,26 +180,19 @@ class MapMaker:
     def _umap(
         self, settings: MapSettings
     ) -> tuple[NDArray[np.float32], str, dict[str, int | float | str], tuple[str, ...]]:
-        # Imported here: compiling umap's functions costs every caller several seconds, and most never ask for it.
-        from umap import UMAP
-
         n, wanted = self.n_points, settings.n_neighbors
         n_neighbors = min(wanted, n - 1)
         notes = (
             (f"n_neighbors lowered from {wanted} to {n_neighbors}: only {n} points.",) if n_neighbors < wanted else ()
         )
-        begin = tsne.jittered(self._leading(settings.n_dims), settings.seed).astype(np.float32)
-        model = UMAP(
-            n_components=settings.n_dims,
+        xyz = fit_umap(
+            self.reduced,
+            tsne.jittered(self._leading(settings.n_dims), settings.seed),
             n_neighbors=n_neighbors,
             min_dist=settings.min_dist,
-            init=begin if settings.start == "pca" else "spectral",
-            random_state=settings.seed,
-            n_jobs=1,
+            spectral=settings.start == "spectral",
+            seed=settings.seed,
+            n_jobs=self.n_jobs,
         )
-        with warnings.catch_warnings():
-            # What it says of points without neighbours shows as coordinates that are not finite, which `make` refuses.
-            warnings.simplefilter("ignore", UserWarning)
-            xyz = np.asarray(model.fit_transform(self.reduced), dtype=np.float32)
         used: dict[str, int | float | str] = {"n_neighbors": n_neighbors, "min_dist": settings.min_dist}
         return xyz, f"nn{n_neighbors}-md{settings.min_dist:g}", used, notes
