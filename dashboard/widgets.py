@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -114,10 +114,15 @@ def show(figure: go.Figure, key: str, *, alt: str) -> None:
 
 
 def table(
-    frame: pd.DataFrame, key: str, *, raw: pd.DataFrame | None = None, config: Mapping[str, Any] | None = None
+    frame: pd.DataFrame,
+    key: str,
+    *,
+    raw: pd.DataFrame | None = None,
+    config: Mapping[str, Any] | None = None,
+    height: int | Literal["auto", "content"] = "auto",
 ) -> None:
     """A table with buttons that save it; ``raw`` is what they save where the shown cells are text made of numbers."""
-    st.dataframe(frame, key=key, hide_index=True, column_config=config)
+    st.dataframe(frame, key=key, hide_index=True, column_config=config, height=height)
     downloads.buttons(frame if raw is None else raw, key)
 
 

@@ -111,7 +111,7 @@ def _profile(points: MapPoints, rows: NDArray[np.int64], inside: NDArray[np.bool
             "differs": ["differs" if d else "" for d in table["differs"]],
         }
     )
-    st.dataframe(shown, hide_index=True, height="content" if len(shown) < 25 else 700)
+    widgets.table(shown, "profile", raw=table, height="content" if len(shown) < 25 else 700)
     groups = int(table["n_groups"].max())
     st.caption(f"{LIMITS} The selection holds {blocks.plural(groups, 'source group')}.")
     if groups < 2:
@@ -172,7 +172,7 @@ def _tag(points: MapPoints, rows: NDArray[np.int64]) -> None:
     if mine.empty:
         return
     counts = mine.groupby(["tag", "kind", "value"], dropna=False, sort=True).size().rename("faces").reset_index()
-    st.dataframe(counts, hide_index=True)
+    widgets.table(counts, "tags_of_selection")
     gone = st.selectbox("Take off", sorted(mine["tag"].unique()), index=None, key="untag", placeholder="a tag")
     if gone is not None and st.button(
         f"Take it off {blocks.plural(int((mine['tag'] == gone).sum()), 'face')}", key="untag_go"
