@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Literal
 
 from pipeline import params as params_module
 from pipeline import perceptual, weights
+from pipeline.cores import n_cores
 from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -64,9 +64,7 @@ def _machine() -> Iterator[Check]:
     import psutil
 
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield Check(
-        "cores", "ok", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    )
+    yield Check("cores", "ok", str(n_cores()))
     free_gb = psutil.virtual_memory().available / 1e9
     enough = free_gb >= MIN_MEMORY_GB
     yield Check(

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+from pipeline.cores import n_cores
 from pipeline.errors import UserError
 
 CONNECT_TIMEOUT_S = 20.0
@@ -120,7 +121,7 @@ def _local_cluster(n_workers: int) -> Iterator[Any]:
     options = host | {"nthreads": 1, "memory_limit": MEMORY_LIMIT // n_workers, "silence_logs": logging.WARNING}
     environments = worker_environments(
         n_workers,
-        n_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        n_cores=n_cores(),
         gpus=visible_gpus(),
         wanted_threads=_WANTED_THREADS,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from itertools import product
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ from embeddings.map_quality import map_quality
 from embeddings.maps import MapMaker, MapResult, MapSettings
 from embeddings.placing import KeptMap
 from pipeline import kept_maps, tables
+from pipeline.cores import n_cores
 from pipeline.params import Map, Params
 from pipeline.paths import Paths
 from pipeline.progress import bar
@@ -68,7 +68,7 @@ def _maker(loaded: features.Features, settings: Map, seed: int) -> MapMaker:
         pca_dims=settings.pca_dims,
         pca_method=settings.pca_method,
         seed=seed,
-        n_jobs=os.cpu_count() or 1,
+        n_jobs=n_cores(),
     )
 
 
