@@ -88,7 +88,7 @@ def read_frames(path: Path, indices: Iterable[int], *, n_threads: int = 0) -> It
     Parameters
     ----------
     indices : positions in decoding order from 0; order and repetition do not matter.
-    n_threads : decoder threads, 0 for two for each core. Never changes a result.
+    n_threads : decoder threads, 0 for three for each core. Never changes a result.
 
     Yields
     ------
