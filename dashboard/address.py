@@ -7,6 +7,7 @@ cannot be said so briefly is left out. What comes from an address is not trusted
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,12 @@ def restore(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     if st.session_state.get(_READ):
         return
     st.session_state[_READ] = True
-    n_inside = None if inside is None else int(inside.sum())
+    now_under = under(points, inside)
     for key, now, put in ((KEY, choosing.chosen(), choosing.put), (KEPT_KEY, choosing.kept(), choosing.keep)):
         text = st.query_params.get(key, "")
         found = answer(text, points, inside) if now is None and text else None
         if found is not None and found[0]:
-            put(choosing.Choice(tuple(found[0]), found[1], text, n_inside))
+            put(choosing.Choice(tuple(found[0]), found[1], text, now_under))
 
 
 def answer(text: str, points: MapPoints, inside: NDArray[np.bool_] | None) -> tuple[list[str], str] | None:
@@ -82,17 +83,24 @@ def answer(text: str, points: MapPoints, inside: NDArray[np.bool_] | None) -> tu
     return None
 
 
-def write(n_inside: int | None) -> None:
-    """Put both selections into the address; one that cannot be said briefly under the present filter is left out."""
-    _write(KEY, choosing.chosen(), n_inside)
-    _write(KEPT_KEY, choosing.kept(), n_inside)
+def under(points: MapPoints, inside: NDArray[np.bool_] | None) -> str:
+    """Names a map, a clustering and a filter: under others, a recipe means other faces."""
+    passed = "" if inside is None else hashlib.sha256(np.packbits(inside).tobytes()).hexdigest()[:16]
+    return f"{points.version}-{passed}"
 
 
-def _write(key: str, picked: choosing.Choice | None, n_inside: int | None) -> None:
+def write(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
+    """Put both selections into the address; what cannot be said briefly on this map, under this filter, is left out."""
+    now_under = under(points, inside)
+    _write(KEY, choosing.chosen(), now_under)
+    _write(KEPT_KEY, choosing.kept(), now_under)
+
+
+def _write(key: str, picked: choosing.Choice | None, now_under: str) -> None:
     text = ""
     if picked is not None:
         text = recipe_of_faces(picked.faces)
-        if not text and picked.n_inside == n_inside:
+        if not text and picked.under == now_under:
             text = picked.recipe
     if len(text) > MAX_CHARS:
         text = ""

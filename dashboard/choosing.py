@@ -23,14 +23,14 @@ _CHOSEN, _KEPT = "chosen_faces", "kept_faces"
 class Choice:
     """Chosen faces, in the order they are shown, and how they were chosen, in words.
 
-    ``recipe`` says it for an address (`dashboard.address`), '' where it cannot; ``n_inside``: points that passed the
+    ``recipe`` says it for an address (`dashboard.address`), '' where it cannot; ``under``: the points and the
     filter then.
     """
 
     faces: tuple[str, ...]
     how: str
     recipe: str = ""
-    n_inside: int | None = None
+    under: str = ""
 
 
 def chosen() -> Choice | None:
@@ -43,9 +43,7 @@ def kept() -> Choice | None:
     return st.session_state.get(_KEPT)
 
 
-def choose(
-    faces: Sequence[str], how: str, *, mode: str = "replace", recipe: str = "", n_inside: int | None = None
-) -> None:
+def choose(faces: Sequence[str], how: str, *, mode: str = "replace", recipe: str = "", under: str = "") -> None:
     """Replace the selection, or add to it or take from it; ``recipe`` holds where it stands for all of it."""
     before = chosen()
     if mode == "add" and before is not None:
@@ -55,7 +53,7 @@ def choose(
         faces, how = tuple(f for f in before.faces if f not in gone), f"{before.how}, without {how}"
     whole = mode == "replace" or before is None
     recipe = recipe if whole and mode != "remove" else ""
-    st.session_state[_CHOSEN] = Choice(tuple(faces), how[-300:], recipe, n_inside) if faces else None
+    st.session_state[_CHOSEN] = Choice(tuple(faces), how[-300:], recipe, under) if faces else None
 
 
 def put(choice: Choice) -> None:

@@ -62,7 +62,7 @@ def like(face: str, base: str, *, k: int) -> tuple[list[str], NDArray[np.float64
     """
     project = data.project()
     path = project.table(spaces.SOURCES[base][0])
-    vectors = _load(str(path), data.signature(path), base, str(project.root))
+    vectors = _load(str(path), data.signature(path), base, str(project.root.resolve()))
     rows = np.flatnonzero(vectors.ids == face)
     if not len(rows):
         raise UserError(f"face '{face}' has no vector in the space '{base}'")
@@ -104,21 +104,26 @@ def _load(path: str, files: data.Signature, base: str, root: str) -> Vectors:
     folder = Path(root) / "work" / "neighbours"
     raw, facts = (folder / f"{base}-{name}.{end}" for end in ("f32", "npz"))
     try:
+        if raw.is_file() and facts.is_file():  # readers need no lock, and no folder that can be written
+            return _open(raw, facts)
         with locks.alone(Paths(Path(root)), f"neighbours-{base}", wait_s=_WAIT_S):
             if not (raw.is_file() and facts.is_file()):
                 _lay_out(Path(path), base, raw, facts)
-        with np.load(facts, allow_pickle=False) as stored:
-            ids, squares, mean = stored["ids"], stored["squares"], stored["mean"]
-        matrix = np.memmap(raw, dtype=np.float32, mode="r", shape=(len(ids), len(mean)))
+            return _open(raw, facts)
     except OSError as error:
         raise UserError(f"vectors cannot be laid out in {folder}: {error.strerror or error}") from error
-    return Vectors(ids, matrix, squares, mean)
+
+
+def _open(raw: Path, facts: Path) -> Vectors:
+    with np.load(facts, allow_pickle=False) as stored:
+        ids, squares, mean = stored["ids"], stored["squares"], stored["mean"]
+    return Vectors(ids, np.memmap(raw, dtype=np.float32, mode="r", shape=(len(ids), len(mean))), squares, mean)
 
 
 def _lay_out(path: Path, base: str, raw: Path, facts: Path) -> None:
     """Write the vectors and what is known of them, each under a temporary name first; drop those of an older table."""
     raw.parent.mkdir(parents=True, exist_ok=True)
-    temporary = raw.with_name(f".{raw.name}.{uuid.uuid4().hex}.tmp")
+    temporary, known = (file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp") for file in (raw, facts))
     ids: list[NDArray[np.str_]] = []
     squares: list[NDArray[np.float64]] = []
     total: NDArray[np.float64] | None = None
@@ -138,11 +143,14 @@ def _lay_out(path: Path, base: str, raw: Path, facts: Path) -> None:
             raise UserError(f"table '{path.name}' holds several vectors of one face in the space '{base}'")
         for old in raw.parent.glob(f"{base}-*"):
             old.unlink(missing_ok=True)
-        temporary.rename(raw)
         mean = (total / len(every)).astype(np.float32)
-        np.savez(facts, ids=every, squares=np.concatenate(squares), mean=mean)
+        with known.open("wb") as out:
+            np.savez(out, ids=every, squares=np.concatenate(squares), mean=mean)
+        temporary.rename(raw)
+        known.rename(facts)
     finally:
         temporary.unlink(missing_ok=True)
+        known.unlink(missing_ok=True)
 
 
 def _pieces(path: Path, base: str) -> Iterator[tuple[NDArray[np.str_], Float32]]:

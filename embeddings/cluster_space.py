@@ -54,7 +54,7 @@ def umap_space(X: ArrayLike, *, n_dims: int = 10, n_neighbors: int = 30, seed: i
     # Unit deviation along the first axis and a hair of noise: equal points or an empty axis would never part.
     start /= start.std(axis=0).max()
     start += np.random.default_rng(seed).normal(scale=1e-3, size=start.shape)
-    made = fit_umap(array, start, n_neighbors=n_neighbors, min_dist=0.0, seed=seed)
+    made, _ = fit_umap(array, start, n_neighbors=n_neighbors, min_dist=0.0, seed=seed)
     if not np.isfinite(made).all():
         raise ValueError(f"umap: coordinates of {len(array)} points are not finite.")
     return made, f"umap{n_dims}-nn{n_neighbors}-s{seed}"

@@ -108,7 +108,7 @@ class MapMaker:
             method = "exact" if pca_method == "auto" else pca_method
             self.pca = fit_pca(array, pca_dims, method=method, seed=seed)
             self.reduced = self.pca.transform(array)
-        self._affinities: dict[tuple[float, ...], tsne.Affinities] = {}
+        self._affinities: dict[tuple[tuple[float, ...], int], tsne.Affinities] = {}
 
     def make(self, settings: MapSettings) -> MapResult:
         """Lay out one map.
@@ -153,9 +153,10 @@ class MapMaker:
         notes = tuple(
             f"perplexity lowered from {p:g} to {most:.4g}: only {n} points." for p in settings.perplexities if p > most
         )
-        if lowered not in self._affinities:
-            self._affinities[lowered] = tsne.affinities(self.reduced, lowered, seed=settings.seed, n_jobs=self.n_jobs)
-        drawn = self._affinities[lowered]
+        key = (lowered, settings.seed)
+        if key not in self._affinities:
+            self._affinities[key] = tsne.affinities(self.reduced, lowered, seed=settings.seed, n_jobs=self.n_jobs)
+        drawn = self._affinities[key]
         gradient = tsne.gradient_used(settings.gradient, n, settings.n_dims)
         xyz = tsne.lay_out(
             drawn,
@@ -185,7 +186,7 @@ class MapMaker:
         notes = (
             (f"n_neighbors lowered from {wanted} to {n_neighbors}: only {n} points.",) if n_neighbors < wanted else ()
         )
-        xyz = fit_umap(
+        xyz, neighbours = fit_umap(
             self.reduced,
             tsne.jittered(self._leading(settings.n_dims), settings.seed),
             n_neighbors=n_neighbors,
@@ -194,5 +195,7 @@ class MapMaker:
             seed=settings.seed,
             n_jobs=self.n_jobs,
         )
-        used: dict[str, int | float | str] = {"n_neighbors": n_neighbors, "min_dist": settings.min_dist}
+        used: dict[str, int | float | str] = {
+            "n_neighbors": n_neighbors, "min_dist": settings.min_dist, "neighbours": neighbours
+        }  # fmt: skip
         return xyz, f"nn{n_neighbors}-md{settings.min_dist:g}", used, notes

@@ -39,7 +39,10 @@ class Neighbours:
 
 
 def nearest(points: NDArray[np.float32], k: int, *, seed: int, n_jobs: int) -> Neighbours:
-    """The ``k`` nearest of each of the points [n, d], k < n; on one machine the same for the same seed."""
+    """The ``k`` nearest of each of the points [n, d], k < n, by ``n_jobs`` (at least 1) threads.
+
+    One machine finds the same for the same seed, however many threads there are.
+    """
     if len(points) <= EXACT_TO_N_POINTS:
         found = NearestNeighbors(n_neighbors=k, algorithm="brute", n_jobs=n_jobs).fit(points).kneighbors()
         return Neighbours(found[1].astype(np.int64), found[0].astype(np.float64), "exact")
@@ -67,7 +70,9 @@ def _by_cells(
         if len(few := np.flatnonzero((found < 0).any(axis=1))):  # the cells searched held fewer than k
             whole = faiss.IndexFlatL2(d)
             whole.add(points)
-            squares[few], found[few] = whole.search(points[few], k + 1)
+            found[few] = whole.search(points[few], k + 1)[1]
+            # As the cells have them, by differences: products would round.
+            squares[few] = ((points[few, None] - points[found[few]]) ** 2).sum(axis=2)
     finally:
         faiss.omp_set_num_threads(before)
     # Among equal points a point itself need not come first, nor at all: then the last goes.

@@ -19,8 +19,8 @@ def fit_umap(
     spectral: bool = False,
     seed: int,
     n_jobs: int = 1,
-) -> NDArray[np.float32]:
-    """Coordinates float32 [n, n_dims]; those of a point without neighbours are NaN.
+) -> tuple[NDArray[np.float32], str]:
+    """Coordinates float32 [n, n_dims], and how neighbours were found: 'exact' or 'ivf'.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def fit_umap(
     start : floating [n, n_dims]
         Where points begin, as jittered components are; only its width counts where ``spectral`` is set.
     n_neighbors : int
-        2 to n; a point counts among its own, as in umap-learn.
+        2 to n - 1; a point counts among its own, as in umap-learn.
     min_dist : float
         In [0, 1].
     spectral : bool
@@ -55,6 +55,7 @@ def fit_umap(
         n_jobs=1,
     )
     with warnings.catch_warnings():
-        # That it cannot place new points, which `embeddings.placing` does; and points without neighbours, which show.
-        warnings.simplefilter("ignore", UserWarning)
-        return np.asarray(model.fit_transform(points), dtype=np.float32)
+        # It cannot place new points now, which `embeddings.placing` does; and a seed takes one thread, as it is told.
+        for said in ("precomputed_knn\\[2\\]", "n_jobs value", "Graph is not fully connected", "Spectral initiali"):
+            warnings.filterwarnings("ignore", message=f".*{said}.*", category=UserWarning)
+        return np.asarray(model.fit_transform(points), dtype=np.float32), found.method

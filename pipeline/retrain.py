@@ -100,7 +100,7 @@ def run(paths: Paths, settings: Params, asked: Asked) -> dict[str, Any]:
         "n_groups": int(known["unit"].nunique()),
         "n_faces_all": len(placed),
         "n_groups_all": int(placed["unit"].nunique()),
-        "n_unplaced": len(changes.faces & set(faces["face_id"]) - set(placed["face_id"])),
+        "n_unplaced": len(set(changes.labels) & set(faces["face_id"]) - set(placed["face_id"])),
         "touched": asdict(counted),
         "rows": rows,
         "seconds": time.monotonic() - started,

@@ -47,9 +47,9 @@ class Touched:
     n_to_fake, n_to_real : faces whose label changes; a face that had none is counted by the one it gets.
     n_excluded : faces taken out.
     n_back : faces that a kept correction excludes and a label tag takes back.
-    n_same : faces labelled as they are already.
+    n_same : faces labelled, or excluded, as they are already.
     n_strangers : tagged faces that the project does not hold.
-    n_videos, n_groups : videos and source groups of changed and excluded faces.
+    n_faces, n_videos, n_groups : faces that are changed, excluded or taken back, and their videos and source groups.
     remarks : sentences on what contradicts itself or has a further effect.
     """
 
@@ -59,14 +59,10 @@ class Touched:
     n_back: int
     n_same: int
     n_strangers: int
+    n_faces: int
     n_videos: int
     n_groups: int
     remarks: tuple[str, ...]
-
-    @property
-    def n_faces(self) -> int:
-        """Faces that the changes touch."""
-        return self.n_to_fake + self.n_to_real + self.n_excluded + self.n_back
 
 
 def of_tags(tags: pd.DataFrame, names: Collection[str] | None = None) -> Changes:
@@ -97,7 +93,7 @@ def touched(changes: Changes, faces: pd.DataFrame) -> Touched:
     gone = faces["excluded"].astype(bool)
     out = ~gone & faces["face_id"].isin(changes.excluded)
     back = gone & faces["face_id"].isin(set(changes.labels))
-    changed = ~out & ~gone & after.notna() & (after != faces["label"].astype("float64"))
+    changed = ~out & (~gone | back) & after.notna() & (after != faces["label"].astype("float64"))
     hit = faces[changed | out | back]
     named = faces["face_id"].isin(changes.faces)
     return Touched(
@@ -107,6 +103,7 @@ def touched(changes: Changes, faces: pd.DataFrame) -> Touched:
         n_back=int(back.sum()),
         n_same=int((named & ~changed & ~out & ~back).sum()),
         n_strangers=len(changes.faces - set(faces["face_id"])),
+        n_faces=len(hit),
         n_videos=hit["video_id"].nunique(),
         n_groups=hit["source_group"].nunique(),
         remarks=tuple(_remarks(changes, faces, after, before=~gone, left=(~gone | back) & ~out)),
@@ -142,7 +139,8 @@ def _remarks(
         after_groups = set(faces.loc[mine & left & (after == label), "source_group"])
         if lost := before_groups - after_groups:
             found.append(f"{len(lost):,} source groups have no {name} face left.")
-        if label == 0 and (new := after_groups - before_groups):
+        forged_alone = set(faces.loc[mine & before & (known == 1), "source_group"]) - before_groups
+        if label == 0 and (new := after_groups & forged_alone):
             found.append(f"{len(new):,} source groups held forgeries alone and now hold a genuine face.")
     if strangers := len(changes.faces - here):
         found.append(f"{strangers:,} tagged faces are not among this project's usable faces and change nothing.")
@@ -150,14 +148,19 @@ def _remarks(
 
 
 def as_overrides(changes: Changes, faces: pd.DataFrame) -> list[Override]:
-    """Lines of an overrides file for the changes: a video's where all its usable faces change alike, else a face's."""
+    """Lines of an overrides file for the changes: a video's where all its usable faces change alike, else a face's.
+
+    Faces as `touched` takes them; an exclusion that is kept already gives no line.
+    """
     words = {0: "real", 1: "fake"}
     said = {f: words[v] for f, v in changes.labels.items()} | dict.fromkeys(changes.excluded, "exclude")
     named = faces[["face_id", "video_id"]].assign(said=faces["face_id"].map(said))
     told = named[named["said"].notna()].assign(reason=lambda rows: rows["face_id"].map(changes.reasons))
+    kept = told["said"].eq("exclude") & told["face_id"].isin(faces.loc[faces["excluded"].astype(bool), "face_id"])
     n_faces = named["video_id"].value_counts()
     by_video = told.groupby("video_id", sort=True)["said"].agg(["size", "nunique", "first"])
-    whole = by_video[(by_video["size"] == n_faces.reindex(by_video.index)) & (by_video["nunique"] == 1)]
+    alike = (by_video["size"] == n_faces.reindex(by_video.index)) & (by_video["nunique"] == 1)
+    whole = by_video[alike & by_video.index.isin(told.loc[~kept, "video_id"])]
     in_whole = told["video_id"].isin(whole.index)
     why: dict[str, list[str]] = {}
     for video, reason in (
@@ -165,5 +168,5 @@ def as_overrides(changes: Changes, faces: pd.DataFrame) -> list[Override]:
     ):
         why.setdefault(video, []).append(reason)
     lines = [Override("video", str(v), c, "tag: " + ", ".join(sorted(why[str(v)]))) for v, c in whole["first"].items()]
-    singles = told.loc[~in_whole, ["face_id", "said", "reason"]]
+    singles = told.loc[~in_whole & ~kept, ["face_id", "said", "reason"]]
     return lines + [Override("face", f, c, f"tag: {r}") for f, c, r in singles.itertuples(index=False, name=None)]

@@ -34,7 +34,8 @@ def panel(points: MapPoints) -> int | None:
     if st.button("Select this cluster", key="select_cluster", width="stretch"):
         members = points.frame.loc[points.frame["cluster"].eq(cluster).fillna(False), "face_id"]
         how = "noise" if cluster < 0 else f"cluster {cluster}"
-        choosing.choose(members.tolist(), how, recipe=address.recipe_of_value("cluster", cluster))
+        recipe = address.recipe_of_value("cluster", cluster)
+        choosing.choose(members.tolist(), how, recipe=recipe, under=address.under(points, None))
     return cluster
 
 

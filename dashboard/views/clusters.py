@@ -48,7 +48,7 @@ def page() -> None:
     clustering.faces(points, cluster)
     cluster_about.panel(points)
     clustering.table(points)
-    address.write(None if inside is None else int(inside.sum()))
+    address.write(points, inside)
 
 
 def _controls() -> Wanted | None:
@@ -125,9 +125,8 @@ def _follow(points: MapPoints, inside: NDArray[np.bool_] | None) -> None:
     event = st.session_state.pop("map_event", None)
     asked = choosing.answer(event, points, inside) if event else None
     if asked is not None:
-        n_inside = None if inside is None else int(inside.sum())
         mode = st.session_state.get("mode") or "replace"
-        choosing.choose(*asked, mode=mode, recipe=address.recipe_of_event(event), n_inside=n_inside)
+        choosing.choose(*asked, mode=mode, recipe=address.recipe_of_event(event), under=address.under(points, inside))
 
 
 @st.fragment

@@ -72,7 +72,7 @@ def _offer(file: Path, edit: Edit, lines: list[Override], counted: Touched, vide
     st.markdown(
         widgets.plain(
             f"Keeping writes {blocks.plural(len(edit.added), 'new line')} into {file.name} of the project folder, for "
-            f"{blocks.plural(counted.n_faces, 'changed or excluded face')}. The next `dvc repro` trains and measures "
+            f"{blocks.plural(counted.n_faces, 'face')} that it changes. The next `dvc repro` trains and measures "
             "with them, and the report says so. Excluded faces are then neither trained on nor measured. The "
             "material, its own labels and the tags stay as they are."
         )

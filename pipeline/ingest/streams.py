@@ -24,8 +24,8 @@ _OPEN_OPTIONS = {
 }
 
 # More threads than cores: one that waits for the picture it refers to, or the one that turns pictures to RGB, leaves a
-# core idle (DFDC clips on 2 cores: reading takes 0.80 s with six threads, 0.82 s with four, 0.91 s with two). FFmpeg
-# allows 16.
+# core idle (DFDC clips on 2 cores: reading takes 0.80 s with six threads, 0.82 s with four, 0.91 s with two). 16 is the
+# limit of FFmpeg's own count.
 _THREADS_PER_CORE, _MAX_THREADS = 3, 16
 _LEAST_FRAME_BYTES = 8  # even a repeated H.264 picture takes more
 

@@ -47,6 +47,17 @@ def test_a_comparison_is_opened_from_an_address(full: Path, monkeypatch: pytest.
     assert "".join(app.query_params["chosen"]).startswith("ids~")
 
 
+def test_a_recipe_is_written_only_where_it_means_the_same_faces(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "MAX_IDS", 2)  # so that ids are too long to be written
+    query: dict[str, Any] = {"chosen": "is~label~real", "set_aside": "is~label~fake"}
+    app = open_page("clusters", full, monkeypatch, query=query)
+    assert [app.query_params[name] for name in query] == list(query.values())
+    app.multiselect(key="filter_columns").set_value(["label"]).run()
+    app.multiselect(key="filter_label").set_value(["fake"]).run()
+    assert "8 faces, label: real" in texts(app)
+    assert not set(query) & set(app.query_params)  # under this filter they would be other faces
+
+
 def test_a_file_of_which_half_is_relabelled_stays_out_of_labels_csv(
     full: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,7 @@ def test_the_numbers_are_those_of_the_same_models(root: Path) -> None:
     tags.put(faces["face_id"].tolist()[:3], "note", kind="note", value=None)
     found = retrain.run(Paths(root), settings, retrain.Asked("efficientnet"))
     assert {r["difference"] for r in found["rows"]} == {0.0}  # notes change nothing
+    assert found["n_unplaced"] == 0
     assert {r["truth"] for r in found["rows"]} == {"original", "corrected"}
     monkey = pd.DataFrame({"unit": np.repeat(["a", "b", "c"], 4), "face_id": [f"{i}" for i in range(12)]})
     changes = tag_changes.Changes({"9": 1}, frozenset(), {}, frozenset(), frozenset())
@@ -148,14 +149,23 @@ def test_a_label_takes_back_a_kept_exclusion(tmp_path: Path) -> None:
         tagged(("a", "x", "label", "real"), ("b", "z", "exclusion", None), ("c", "x", "label", "real"))
     )
     found = tag_changes.touched(changes, kept)
-    assert (found.n_back, found.n_excluded, found.n_to_real, found.n_same, found.n_strangers) == (2, 0, 0, 1, 0)
+    assert (found.n_back, found.n_excluded, found.n_to_real, found.n_same, found.n_strangers) == (2, 0, 1, 1, 0)
+    assert (found.n_faces, found.n_videos) == (2, 2)
     assert "1 source groups held forgeries alone and now hold a genuine face" in " ".join(found.remarks)
     video_of = dict(zip(faces["face_id"], faces["video_id"], strict=True))
     lines = tag_changes.as_overrides(changes, kept)
+    assert {o.key: o.change for o in lines} == {"a": "real", "c": "real"}  # b is out already, by its video's line
     override_edits.keep(file, tmp_path / "tags", override_edits.plan(file, lines, video_of), lines, video_of)
     after = overrides.marked(faces, pd.DataFrame(overrides.resolve(overrides.read(file), faces)[0]))
     assert after["excluded"].tolist() == [False, True, False, False]
     assert after["label"].tolist() == [0, 0, 0, 1]
+
+
+def test_a_group_that_was_excluded_whole_held_no_forgeries() -> None:
+    faces = pd.DataFrame({"face_id": list("ab"), "video_id": "u", "label": 0, "source_group": "g", "excluded": True})
+    found = tag_changes.touched(tag_changes.of_tags(tagged(("a", "x", "label", "real"))), faces)
+    assert (found.n_back, found.remarks) == (1, ())
+    assert tag_changes.as_overrides(tag_changes.of_tags(tagged(("a", "z", "exclusion", None))), faces) == []
 
 
 def test_nothing_is_replaced_silently(tmp_path: Path) -> None:
@@ -220,7 +230,9 @@ def test_an_interval_is_put_into_words(row: dict[str, Any], said: str) -> None:
 def test_a_video_s_line_is_not_outdone_by_an_older_one_of_its_face(tmp_path: Path) -> None:
     file = tmp_path / "overrides.csv"
     file.write_text(overrides.text_of([Override("face", "a", "fake"), Override("face", "c", "fake")]))
-    faces = pd.DataFrame({"face_id": list("abc"), "video_id": list("uuv"), "label": [0, 0, 0], "source_group": "g"})
+    faces = pd.DataFrame({"face_id": list("abc"), "video_id": list("uuv"), "label": 0, "source_group": "g"}).assign(
+        excluded=False
+    )
     video_of = dict(zip(faces["face_id"], faces["video_id"], strict=True))
     lines = tag_changes.as_overrides(
         tag_changes.of_tags(tagged(("a", "x", "label", "real"), ("b", "x", "label", "real"))), faces

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from dashboard import exports, profiles, similar, tags
+from pipeline import locks
 from pipeline.errors import UserError
 from pipeline.ingest.layouts import listed
+from pipeline.paths import Paths
 from tests.report import material
 
 
@@ -104,6 +106,16 @@ def test_tags_are_kept_replaced_and_taken_off(project: Path) -> None:
     assert tags.shown(tags.read()).to_dict() == {"a": "checked: fake", "b": "<b>odd</b>"}
     assert tags.remove(["b"], "checked") == 2
     assert ("b", "checked") not in set(tags.read().set_index(["face_id", "tag"]).index)
+
+
+def test_tags_wait_for_another_writer(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "WAIT_S", 0.1)
+    with locks.alone(Paths(project), "tags"):
+        with pytest.raises(UserError, match="somebody else has been writing tags"):
+            tags.put(["f0"], "x", kind="note", value=None)
+        with pytest.raises(UserError, match="somebody else"):
+            tags.remove(["f0"], "x")
+    assert tags.put(["f0"], "x", kind="note", value=None) == 1
 
 
 @pytest.mark.parametrize(

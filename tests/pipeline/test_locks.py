@@ -27,7 +27,7 @@ def test_another_process_waits_and_a_killed_one_holds_nothing(tmp_path: Path) ->
         with locks.alone(Paths(tmp_path), "overrides", wait_s=0.2):
             pass  # another thing
         with (
-            pytest.raises(UserError, match=r"writing tags for 0\.2 s"),
+            pytest.raises(UserError, match=r"else has been writing tags for 0\.2 s"),
             locks.alone(Paths(tmp_path), "tags", wait_s=0.2),
         ):
             pass
